@@ -1,0 +1,130 @@
+"""Many patients: a lazy sequence of cases that opens one only when it is asked for."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ipiu.cases.case import OWN_FILE, Case, Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Cohort(Sequence[Case]):
+    """A lazy sequence of cases. Nothing is kept, so a cohort larger than memory streams through a loop.
+
+    Parameters
+    ----------
+    ids
+        one pseudonym a patient, in order
+    open_case
+        takes an id and returns its :class:`Case`
+    name, source
+        what the cohort is called and where it comes from
+    table
+        one row a patient, indexed by id, where it is known without opening the cases
+
+    Examples
+    --------
+    >>> import ipiu
+    >>> cohort = ipiu.open("sample:whas500")
+    >>> len(cohort), cohort[0].outcome.event
+    (500, False)
+    >>> train, test = cohort.split(0.8, seed=0)
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        open_case: Callable[[str], Case],
+        *,
+        name: str = "cohort",
+        source: Source = OWN_FILE,
+        table: pd.DataFrame | None = None,
+    ):
+        if len(set(ids)) != len(ids):
+            twice = next(i for i in ids if list(ids).count(i) > 1)
+            msg = f"cohort {name!r}: the id {twice!r} stands more than once; give every patient an id of its own"
+            raise ValueError(msg)
+        self.ids = tuple(ids)
+        self.name = name
+        self.source = source
+        self._open = open_case
+        self._table = table
+
+    @classmethod
+    def of(cls, cases: Sequence[Case], **options) -> Cohort:
+        """A cohort of cases that are in memory already."""
+        by_id = {case.id: case for case in cases}
+        options.setdefault("source", cases[0].source if cases else OWN_FILE)
+        return cls([case.id for case in cases], by_id.__getitem__, **options)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return self.subset(self.ids[index])
+        return self._open(index if isinstance(index, str) else self.ids[index])
+
+    def __iter__(self) -> Iterator[Case]:
+        return (self._open(i) for i in self.ids)
+
+    def __contains__(self, item: object) -> bool:
+        return (item.id if isinstance(item, Case) else item) in self.ids
+
+    def subset(self, ids: Sequence[str] | Callable[[Case], bool]) -> Cohort:
+        """The patients named by ``ids``, or those whose case passes a test (which opens every case once)."""
+        kept = [case.id for case in self if ids(case)] if callable(ids) else list(ids)
+        unknown = [i for i in kept if i not in set(self.ids)]
+        if unknown:
+            msg = f"cohort {self.name!r} has no patient {unknown[0]!r}; its first id is {self.ids[0]!r}"
+            raise KeyError(msg)
+        table = None if self._table is None else self._table.loc[kept]
+        return Cohort(kept, self._open, name=self.name, source=self.source, table=table)
+
+    def split(self, *fractions: float, seed: int = 0) -> tuple[Cohort, ...]:
+        """Disjoint sub-cohorts by patient, of the sizes given; the last one takes the rest.
+
+        Parameters
+        ----------
+        fractions
+            shares of the cohort, each above 0, together below 1: ``split(0.7, 0.1)`` gives 70 %, 10 % and 20 %
+        seed
+            the same seed gives the same split
+        """
+        if not fractions or min(fractions) <= 0 or sum(fractions) >= 1:
+            msg = f"split fractions {fractions} must each be above 0 and sum to less than 1; the rest is the last part"
+            raise ValueError(msg)
+        ids = list(self.ids)
+        random.Random(seed).shuffle(ids)
+        cuts = [0]
+        for fraction in fractions:
+            cuts.append(cuts[-1] + round(fraction * len(ids)))
+        parts = [ids[a:b] for a, b in zip(cuts, [*cuts[1:], len(ids)], strict=True)]
+        order = {i: n for n, i in enumerate(self.ids)}
+        return tuple(self.subset(sorted(part, key=order.__getitem__)) for part in parts)
+
+    def table(self) -> pd.DataFrame:
+        """One row a patient, indexed by id: the labels, and the outcome as ``time`` and ``event``."""
+        import pandas as pd
+
+        if self._table is not None:
+            return self._table.copy()
+        rows = []
+        for case in self:
+            outcome = {} if case.outcome is None else {"time": case.outcome.time, "event": case.outcome.event}
+            rows.append({"id": case.id, **case.labels, **outcome})
+        return pd.DataFrame(rows).set_index("id")
+
+    def __repr__(self) -> str:
+        return f"Cohort({self.name!r}, {len(self)} patients; {self.source})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        head = f"{escape(self.name)}: {len(self)} patients ({escape(str(self.source))})"
+        table = "" if self._table is None else self._table.head().to_html(border=0, escape=True)
+        return f"<p>{head}</p>{table}"
