@@ -67,6 +67,9 @@ class Cohort(Sequence[Case]):
     def __getitem__(self, index):
         if isinstance(index, slice):
             return self.subset(self.ids[index])
+        if isinstance(index, str) and index not in self.ids:
+            msg = f"cohort {self.name!r} has no patient {index!r}; its first id is {self.ids[:1]}"
+            raise KeyError(msg)
         return self._open(index if isinstance(index, str) else self.ids[index])
 
     def __iter__(self) -> Iterator[Case]:
@@ -78,7 +81,8 @@ class Cohort(Sequence[Case]):
     def subset(self, ids: Sequence[str] | Callable[[Case], bool]) -> Cohort:
         """The patients named by ``ids``, or those whose case passes a test (which opens every case once)."""
         kept = [case.id for case in self if ids(case)] if callable(ids) else list(ids)
-        unknown = [i for i in kept if i not in set(self.ids)]
+        known = set(self.ids)
+        unknown = [i for i in kept if i not in known]
         if unknown:
             msg = f"cohort {self.name!r} has no patient {unknown[0]!r}; its first id is {self.ids[0]!r}"
             raise KeyError(msg)
