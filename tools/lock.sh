@@ -1,5 +1,7 @@
 #!/bin/sh
 # Resolve pyproject.toml anew in a fresh environment and write the versions found to requirements.lock.
+# Run it with the oldest Python the book supports (PYTHON=python3.11; Debian 12 has 3.11.2): some packages ask for a later
+# patch release than that, and a lock made with a newer Python would name versions that do not install there.
 set -eu
 cd "$(dirname "$0")/.."
 fresh=$(mktemp -d)

@@ -19,4 +19,8 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 
 "$python" -m venv .venv
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[all]"
+pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check install "$@"; }
+# First exactly what the lock names. Then the package itself with the lock as constraints, which also brings what a build of
+# torch needs beyond the lock: the public one has CUDA libraries, the CPU one has none.
+pip --no-deps --requirement requirements.lock
+pip --constraint requirements.lock --editable ".[all]"
