@@ -109,11 +109,15 @@ class Samples(Mapping[str, Sample]):
         return "\n".join(f"{name:<16} {sample.kind:<10} {sample.shows}" for name, sample in self._items.items())
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th scope='col'>{name}</th>" for name in ("id", "shows", "kind", "package", "licence", "cite"))
+        head = "".join(f"<th scope='col'>{name}</th>" for name in ("id", "shows", "package", "licence"))
         rows = "".join(_row(sample) for sample in self.values())
+        caption = (
+            f"{len(self)} real samples. <code>ipiu.samples().table()</code> has all that is known of each, and the "
+            "whole licence where a * stands."
+        )
         return (
-            f"<table class='ipiu-samples'><caption>{len(self)} real samples</caption>"
-            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+            f"<div class='ipiu-samples' tabindex='0' role='region' aria-label='{len(self)} real samples'><table>"
+            f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
 
 
@@ -146,9 +150,10 @@ def samples() -> Samples:
 
 def _row(sample: Sample) -> str:
     """One line of the table in a notebook."""
-    cite = f"<a href='https://doi.org/{escape(sample.doi)}'>{escape(sample.doi)}</a>" if sample.doi else ""
+    cite = f" (<a href='https://doi.org/{escape(sample.doi)}'>paper</a>)" if sample.doi else ""
     link = f"<a href='{escape(sample.url)}'>{escape(sample.id)}</a>"
-    cells = (escape(sample.shows), escape(sample.kind), escape(sample.package), escape(sample.licence), cite)
+    licence, _, more = sample.licence.partition(";")  # the first clause; the rest stands in .table()
+    cells = (escape(sample.shows) + cite, escape(sample.package), escape(licence) + (" *" if more else ""))
     return f"<tr><th scope='row'>{link}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
