@@ -1,0 +1,160 @@
+"""The command ``ipiu``. Each subcommand is a parser and a function; heavy imports wait until one is chosen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipiu.errors import IpiuError, require
+
+if TYPE_CHECKING:
+    from ipiu.book.layout import Book, Chapter
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, 1 where something failed, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except IpiuError as error:
+        print(f"ipiu: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("ipiu: interrupted; what had finished is kept", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    """All subcommands."""
+    parser = argparse.ArgumentParser(prog="ipiu", description="The book on medical foundation models, and its data.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_book(commands)
+    samples = commands.add_parser("samples", help="list the real samples that come with the dependencies")
+    samples.set_defaults(run=_samples)
+    return parser
+
+
+def _add_book(commands) -> None:
+    """``ipiu book`` and what is below it."""
+    book = commands.add_parser("book", help="execute the notebooks, build and serve the pages")
+    actions = book.add_subparsers(required=True, metavar="ACTION")
+
+    build = actions.add_parser("build", help="execute what changed and write the pages to _build/html")
+    build.add_argument(
+        "--preset", default="cpu", choices=("smoke", "cpu", "gpu"), help="size of the runs (default: cpu)"
+    )
+    build.add_argument(
+        "--only", metavar="GLOB", action="append", default=[], help="chapters by path or name; repeatable"
+    )
+    build.add_argument("--no-pages", action="store_true", help="execute only")
+    build.set_defaults(run=_build)
+
+    record = actions.add_parser("record", help="store what the notebooks print, to be compared with later")
+    record.add_argument("notebooks", nargs="*", metavar="NOTEBOOK", help="paths or names (default: all)")
+    record.add_argument("--check", action="store_true", help="run nothing; say what is wrong with their form")
+    record.set_defaults(run=_record)
+
+    for action in (build, record):
+        action.add_argument(
+            "--jobs", type=int, metavar="N", help="chapters at once (default: as cores and memory allow)"
+        )
+        action.add_argument("--force", action="store_true", help="run chapters that did not change, too")
+
+    serve = actions.add_parser("serve", help="show the built pages on this machine's loopback address")
+    serve.add_argument("--port", type=int, default=8000, help="0 takes any free one (default: 8000)")
+    serve.set_defaults(run=_serve)
+
+
+def _book() -> Book:
+    """The book around the current folder, once it is clear that what builds it is installed."""
+    from ipiu.book.layout import Book
+
+    try:
+        for module in ("psutil", "sphinx_external_toc"):
+            require(module, extra="book")
+    except ImportError as error:
+        raise IpiuError(str(error)) from error
+    return Book.find(Path.cwd())
+
+
+def _build(options: argparse.Namespace) -> int:
+    book = _book()
+    from ipiu.book.build import build
+
+    built = build(
+        book,
+        preset=options.preset,
+        jobs=options.jobs,
+        only=options.only,
+        force=options.force,
+        pages=not options.no_pages,
+    )
+    kept = len(built.results) - built.ran
+    print(f"{len(built.results)} chapters at preset {options.preset}: {built.ran} executed, {kept} unchanged")
+    if built.failed:
+        return _report(built.failed)
+    if built.pages:
+        from ipiu.book.pages import first_page
+
+        page = first_page(book)
+        print(f"The book is built. Open {page}\n{page.as_uri()}")
+    elif not options.no_pages:
+        print("No pages were written: --only left chapters out. Build without it to publish.")
+    return 0
+
+
+def _record(options: argparse.Namespace) -> int:
+    book = _book()
+    from ipiu.book.build import select
+    from ipiu.book.stored import record
+
+    chapters = select(book, options.notebooks)
+    if options.check:
+        return _check(chapters)
+    results, changed = record(book, chapters, jobs=options.jobs, force=options.force)
+    for chapter in changed:
+        print(f"recorded {chapter.path}")
+    print(f"{len(changed)} of {len(chapters)} notebooks changed")
+    failed = {chapter: result for chapter, result in results.items() if result.failure}
+    return _report(failed) if failed else 0
+
+
+def _check(chapters: Sequence[Chapter]) -> int:
+    from ipiu.book.check import chapter_faults
+
+    faults = [fault for chapter in chapters for fault in chapter_faults(chapter.path)]
+    for fault in faults:
+        print(fault, file=sys.stderr)
+    return 1 if faults else 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from ipiu.book.serve import server
+
+    with server(_book(), port=options.port) as running:
+        print(f"The book is at http://127.0.0.1:{running.server_port}/ (end with Ctrl-C)", flush=True)
+        running.serve_forever()
+    return 0
+
+
+def _samples(options: argparse.Namespace) -> int:
+    import ipiu
+
+    print(ipiu.samples())
+    return 0
+
+
+def _report(failed: dict) -> int:
+    """Say what failed, chapter by chapter, and that the pages stay as they were."""
+    for chapter, result in failed.items():
+        print(f"\n{result.failure.text(chapter.path)}", file=sys.stderr)
+    names = ", ".join(chapter.name for chapter in failed)
+    print(f"\nipiu: {len(failed)} chapters failed ({names}); no pages were written", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
