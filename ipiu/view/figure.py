@@ -135,14 +135,18 @@ def figure(fig: MatplotlibFigure, *, alt: str, title: str | None = None, table: 
 
 
 def true_size(fig: MatplotlibFigure, *, alt: str, title: str | None = None) -> Figure:
-    """As :func:`figure`, for drawings whose millimetres count: never shrunk, scrolled where the page is narrower."""
+    """As :func:`figure`, for drawings whose millimetres count: as large as it is drawn where there is room.
+
+    On a narrower page it shrinks as a whole, down to two thirds; below that it scrolls in its own box.
+    """
     # in points: 0.07 mm, less than a third of the line's thickness
     with mpl.rc_context({"path.simplify_threshold": 0.2}):
         svg, size = _draw(fig)
     width, height = (f"{pt * 25.4 / 72:.6g}mm" for pt in size)
     svg.set("width", width)
     svg.set("height", height)
-    svg.set("style", f"width:{width};height:{height};max-width:none")
+    least = f"{size[0] * 25.4 / 72 * 2 / 3:.6g}mm"
+    svg.set("style", f"width:100%;height:auto;max-width:{width};min-width:{least}")
     plt.close(fig)
     return Figure(_frame(svg, alt=alt, title=title, scrolls=True), alt)
 
