@@ -31,14 +31,14 @@ book: .venv/installed $(SCRIPTS)
 	@$(BIN)/ipiu book build --preset $(PRESET)
 
 test: lint $(SCRIPTS)
-	@command -v chromium >/dev/null || sh tools/apt.sh chromium
+	@sh tools/browser.sh
 	$(BIN)/ipiu book build --preset smoke --no-pages
 	$(BIN)/ipiu book build
 	$(BIN)/python -m pytest --nbval --nbval-sanitize-with notebooks/sanitize.cfg notebooks
 	$(BIN)/python -m pytest
 
 lab: .venv/installed
-	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks
+	$(BIN)/jupyter lab $(shell [ "$$(id -u)" = 0 ] && echo --allow-root) --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks
 
 serve: book
 	@$(BIN)/ipiu book serve
