@@ -8,7 +8,6 @@ Names are resolved on first use, so importing the package costs neither torch no
 """
 
 from importlib import import_module
-from importlib.metadata import version as _version
 
 # public name -> where it lives; a name equal to its module's last word is the module itself
 _HOMES = {
@@ -26,7 +25,7 @@ __all__ = ["Case", "Cohort", "IpiuError", "Signal", "__version__", "open", "samp
 
 def __getattr__(name: str):
     if name == "__version__":
-        return _version("ipiu")
+        return import_module("importlib.metadata").version("ipiu")
     if name not in _HOMES:
         msg = f"module 'ipiu' has no attribute {name!r}; it offers {', '.join(__all__)}"
         raise AttributeError(msg)

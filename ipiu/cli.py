@@ -93,7 +93,7 @@ def _build(options: argparse.Namespace) -> int:
         pages=not options.no_pages,
     )
     kept = len(built.results) - built.ran
-    print(f"{len(built.results)} chapters at preset {options.preset}: {built.ran} executed, {kept} unchanged")
+    print(f"{_chapters(len(built.results))} at preset {options.preset}: {built.ran} executed, {kept} unchanged")
     if built.failed:
         return _report(built.failed)
     if built.pages:
@@ -147,12 +147,17 @@ def _samples(options: argparse.Namespace) -> int:
     return 0
 
 
+def _chapters(count: int) -> str:
+    """A number of chapters."""
+    return f"{count} chapter{'' if count == 1 else 's'}"
+
+
 def _report(failed: dict) -> int:
     """Say what failed, chapter by chapter, and that the pages stay as they were."""
     for chapter, result in failed.items():
         print(f"\n{result.failure.text(chapter.path)}", file=sys.stderr)
     names = ", ".join(chapter.name for chapter in failed)
-    print(f"\nipiu: {len(failed)} chapters failed ({names}); no pages were written", file=sys.stderr)
+    print(f"\nipiu: {_chapters(len(failed))} failed ({names}); no pages were written", file=sys.stderr)
     return 1
 
 

@@ -61,9 +61,13 @@ def folder_members(folder: str | Path) -> tuple[list[Member], int]:
     tuple
         the members, and how many symbolic links were left aside because they lead out of the folder
     """
+
+    def refuse(error: OSError) -> None:
+        raise error  # a folder that may not be read would else be missing without a word
+
     root = Path(folder).resolve()
     members, strays = [], 0
-    for here, folders, files in os.walk(folder):
+    for here, folders, files in os.walk(folder, onerror=refuse):
         folders.sort()
         for path in (Path(here) / name for name in files):
             if not path.resolve().is_relative_to(root):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from ipiu.cases.case import OWN_FILE, Case, Source
@@ -68,8 +69,7 @@ class Cohort(Sequence[Case]):
         if isinstance(index, slice):
             return self.subset(self.ids[index])
         if isinstance(index, str) and index not in self.ids:
-            msg = f"cohort {self.name!r} has no patient {index!r}; its first id is {self.ids[:1]}"
-            raise KeyError(msg)
+            raise KeyError(self._unknown(index))
         return self._open(index if isinstance(index, str) else self.ids[index])
 
     def __iter__(self) -> Iterator[Case]:
@@ -84,8 +84,7 @@ class Cohort(Sequence[Case]):
         known = set(self.ids)
         unknown = [i for i in kept if i not in known]
         if unknown:
-            msg = f"cohort {self.name!r} has no patient {unknown[0]!r}; its first id is {self.ids[0]!r}"
-            raise KeyError(msg)
+            raise KeyError(self._unknown(unknown[0]))
         table = None if self._table is None else self._table.loc[kept]
         return Cohort(kept, self._open, name=self.name, source=self.source, table=table)
 
@@ -99,14 +98,13 @@ class Cohort(Sequence[Case]):
         seed
             the same seed gives the same split
         """
-        if not fractions or min(fractions) <= 0 or sum(fractions) >= 1:
+        # 0.7 + 0.2 + 0.1 is a little below 1 in binary fractions
+        if not fractions or not all(fraction > 0 for fraction in fractions) or not sum(fractions) < 1 - 1e-9:
             msg = f"split fractions {fractions} must each be above 0 and sum to less than 1; the rest is the last part"
             raise ValueError(msg)
         ids = list(self.ids)
         random.Random(seed).shuffle(ids)
-        cuts = [0]
-        for fraction in fractions:
-            cuts.append(cuts[-1] + round(fraction * len(ids)))
+        cuts = [0, *(round(share * len(ids)) for share in accumulate(fractions))]
         parts = [ids[a:b] for a, b in zip(cuts, [*cuts[1:], len(ids)], strict=True)]
         order = {i: n for n, i in enumerate(self.ids)}
         return tuple(self.subset(sorted(part, key=order.__getitem__)) for part in parts)
@@ -120,8 +118,13 @@ class Cohort(Sequence[Case]):
         rows = []
         for case in self:
             outcome = {} if case.outcome is None else {"time": case.outcome.time, "event": case.outcome.event}
-            rows.append({"id": case.id, **case.labels, **outcome})
-        return pd.DataFrame(rows).set_index("id")
+            rows.append({**case.labels, **outcome})
+        return pd.DataFrame(rows, index=pd.Index(self.ids, name="id"))
+
+    def _unknown(self, name: object) -> str:
+        """What is said of a patient who is not in the cohort."""
+        known = f"its first id is {self.ids[0]!r}" if self.ids else "it has no patients"
+        return f"cohort {self.name!r} has no patient {name!r}; {known}"
 
     def __repr__(self) -> str:
         return f"Cohort({self.name!r}, {len(self)} patients; {self.source})"

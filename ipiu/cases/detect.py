@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zlib
 from pathlib import Path
@@ -94,9 +93,10 @@ def _by_pair(path: Path, name: str, alone: bool) -> str | None:
 
 
 def _unpacked(path: Path) -> bytes:
-    """The first bytes inside a gzip file, empty where it is torn."""
+    """The first bytes inside a gzip file, torn or not; empty where it is none."""
+    with path.open("rb") as stream:
+        packed = stream.read(HEAD)
     try:
-        with gzip.open(path) as stream:
-            return stream.read(HEAD)
-    except (OSError, EOFError, zlib.error):
+        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress(packed, HEAD)
+    except zlib.error:
         return b""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydicom.uid import UID
 from tqdm.auto import tqdm
 
 from ipiu.cases.archive import Member, file_member, folder_members, inside, zip_members
@@ -64,9 +65,10 @@ def sort_by_patient(members: list[Member], skipped: Counter, path: Path) -> list
     Raises
     ------
     IpiuError
-        Where there is neither an image nor a waveform among them.
+        Where there is neither an image nor a waveform among them, or images without pixels stand beside others.
     """
     patients: dict[tuple, Patient] = defaultdict(Patient)
+    torn: list[str] = []
     for member in tqdm(members, desc="DICOM headers", leave=False, disable=len(members) < MANY):
         header = read_header(member)
         if header is None:
@@ -75,8 +77,12 @@ def sort_by_patient(members: list[Member], skipped: Counter, path: Path) -> list
             skipped[_DIRECTORY] += 1
         else:
             _put(header, patients[_patient_key(header)])
+            torn += [header.name] if header.pixels is None and _is_image(header) else []
     if not any(patient.pictured or patient.recorded for patient in patients.values()):
         raise IpiuError(_nothing(path, patients.values(), skipped))
+    if torn:  # left out beside whole ones, it would shorten a volume
+        msg = f"{torn[0]}: is an image without pixels ({len(torn)} such); copy or export it again, or take it away"
+        raise IpiuError(msg)
     return list(patients.values())
 
 
@@ -125,6 +131,13 @@ def _put(header: Header, patient: Patient) -> None:
         patient.recorded.append(header)
     else:
         patient.skipped[header.modality or "DICOM"] += 1
+
+
+def _is_image(header: Header) -> bool:
+    """Whether a file says that it holds an image."""
+    kind = value(header.meta, "MediaStorageSOPClassUID", header.name)
+    kind = kind or value(header.dataset, "SOPClassUID", header.name)
+    return UID(str(kind or "")).name.endswith("Image Storage")
 
 
 def _patient_key(header: Header) -> tuple:

@@ -54,11 +54,14 @@ def read_expression(
     path = Path(path)
     table = _matrix(path)
     by_gene = table if genes == "rows" else table.T
-    for names, what in ((by_gene.index, "gene"), (by_gene.columns, "sample")):
-        twice = names[names.duplicated()].unique()
-        if len(twice):
-            msg = f"{path}: the {what} {twice[0]!r} stands more than once ({len(twice)} such); make the names unique"
-            raise IpiuError(msg)
+    twice = by_gene.index[by_gene.index.duplicated()].unique()
+    if len(twice):
+        msg = f"{path}: the gene {twice[0]!r} stands more than once ({len(twice)} such); make the names unique"
+        raise IpiuError(msg)
+    again = np.flatnonzero(by_gene.columns.duplicated())
+    if len(again):  # its name is not said, as it can name a patient
+        msg = f"{path}: sample {again[0] + 1} has the name of one before ({len(again)} such); make the names unique"
+        raise IpiuError(msg)
     missing = int(by_gene.isna().to_numpy().sum())
     notes = [f"{missing} cells of the table are empty and became NaN"] if missing else []
     source = Source("own file", path.name)
@@ -101,8 +104,8 @@ def _matrix(path: Path) -> pd.DataFrame:
 
 
 def _check_numeric(table: pd.DataFrame, path: Path) -> None:
-    """Refuse the first cell that is no finite number, named by row and column."""
-    for n, name in enumerate(table.columns):
+    """Refuse the first cell that is no finite number; rows and columns are counted, as names can be patients'."""
+    for n in range(table.shape[1]):
         column = table.iloc[:, n]
         if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
             bad = pd.to_numeric(column.astype(str), errors="coerce").isna() & column.notna()
@@ -112,7 +115,7 @@ def _check_numeric(table: pd.DataFrame, path: Path) -> None:
         if bad.any():
             row = int(np.flatnonzero(bad.to_numpy())[0])
             msg = (
-                f"{path}: the cell in row {table.index[row]!r} and column {name!r} holds "
+                f"{path}: the cell in row {row + 1} and column {n + 1} of the values holds "
                 f"{str(column.iloc[row])!r}, which is not a number; correct it or leave it empty"
             )
             raise IpiuError(msg)

@@ -15,6 +15,8 @@ from ipiu.cases.files import reason
 from ipiu.cases.text import read_text
 from ipiu.errors import IpiuError
 
+# the codes of Patient.gender; other text may be anything
+GENDERS = ("male", "female", "other", "unknown")
 COLUMNS = ["time", "code", "value", "unit", "kind", "display", "precision"]
 
 
@@ -103,7 +105,7 @@ class _Entry:
         if isinstance(error, ValueError) and not isinstance(error, IpiuError):
             msg = f"{self.where} is not valid: {reason(error)}; correct the bundle"
             raise IpiuError(msg) from error
-        if isinstance(error, (AttributeError, TypeError, KeyError, IndexError)):
+        if isinstance(error, (AttributeError, TypeError, KeyError, IndexError, OverflowError)):
             msg = f"{self.where} is not shaped as FHIR R4 says; validate the bundle and export it again"
             raise IpiuError(msg) from error
 
@@ -226,16 +228,16 @@ def _record(rows: list[dict]) -> pd.DataFrame:
 def _labels(person: dict, record: pd.DataFrame | None) -> dict[str, Any]:
     """Sex, age in whole years at the first event, and whether the patient died, each where it is known."""
     labels: dict[str, Any] = {}
-    if isinstance(person.get("gender"), str):
+    if person.get("gender") in GENDERS:
         labels["sex"] = person["gender"]
     birth = person.get("birthDate")
     first = record.time.min() if record is not None else pd.NaT
     if isinstance(birth, str) and len(birth) == 10 and first is not pd.NaT:
         try:
             born = pd.Timestamp(birth)
-        except ValueError as error:
+        except ValueError:
             msg = "its birthDate is not a date"
-            raise ValueError(msg) from error
+            raise ValueError(msg) from None  # pandas quotes it
         labels["age"] = first.year - born.year - ((first.month, first.day) < (born.month, born.day))
     if "deceasedDateTime" in person or isinstance(person.get("deceasedBoolean"), bool):
         labels["deceased"] = "deceasedDateTime" in person or person["deceasedBoolean"]

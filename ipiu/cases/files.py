@@ -1,5 +1,6 @@
 """What every reader asks first: is there a file, and what did a library say about it."""
 
+import os
 from pathlib import Path
 
 from ipiu.errors import IpiuError
@@ -24,6 +25,22 @@ def check_file(path: str | Path) -> Path:
         msg = f"{path}: is empty; copy it again from its source"
         raise IpiuError(msg)
     return path
+
+
+def files_below(folder: str | Path) -> list[Path]:
+    """Every regular file under a folder in the order of its path, without hidden ones.
+
+    Raises
+    ------
+    OSError
+        Where a folder may not be read; its files would else be missing without a word.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    found = (Path(here) / name for here, _, names in os.walk(folder, onerror=refuse) for name in names)
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 
 def reason(error: BaseException) -> str:

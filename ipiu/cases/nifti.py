@@ -65,6 +65,7 @@ def read_nifti(
     >>> case.images["image"].shape  # doctest: +SKIP
     torch.Size([1, 197, 233, 189])
     """
+    labels = None if labels is None else _names(labels)
     path = check_file(path)
     raw = _raw_header(path)
     image = _load(path, raw)
@@ -77,7 +78,7 @@ def read_nifti(
         notes.append(f"{bad} values are not finite (NaN or infinite) and were kept")
     meta = {"unit": unit or "stored value", "modality": modality, "name": ""}
     if labels is not None:
-        meta |= {"unit": "label", "labels": {int(value): str(name) for value, name in labels.items()}}
+        meta |= {"unit": "label", "labels": labels}
     elif rgb:
         meta["unit"] = "RGB"
     elif shape[3] > 1:
@@ -87,6 +88,14 @@ def read_nifti(
     meta["source"] = str(source)
     tensor = MetaTensor(torch.from_numpy(values), affine=torch.from_numpy(affine), meta=meta)
     return [Case(_stem(path), images={"image": tensor}, source=source, notes=notes)]
+
+
+def _names(labels: dict[int, str]) -> dict[int, str]:
+    """The names of a label map's integers, checked."""
+    if not isinstance(labels, dict) or not all(isinstance(value, (int, np.integer)) for value in labels):
+        msg = f"labels={labels!r} must name whole numbers, such as {{1: 'grey matter'}}"
+        raise ValueError(msg)
+    return {int(value): str(name) for value, name in labels.items()}
 
 
 def _load(path: Path, raw):
@@ -143,7 +152,7 @@ def _check_size(image, path: Path) -> None:
     if not file.is_file():
         msg = f"{path}: its voxels should be in {file.name}, which is not there; put both files in one folder"
         raise IpiuError(msg)
-    packed = file.suffix in {".gz", ".mgz"}
+    packed = file.suffix.lower() in {".gz", ".mgz"}
     if needed > file.stat().st_size * (GZIP_RATIO if packed else 1):
         msg = (
             f"{path}: its header claims {needed} bytes but {file.name} has {file.stat().st_size}"
@@ -222,7 +231,7 @@ def _raw_header(path: Path):
     name = path.name.replace(".img", ".hdr") if path.name.endswith((".img", ".img.gz")) else path.name
     file = path.with_name(name)
     try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+        with gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb") as stream:
             block = stream.read(HEADER_BYTES)
     except (OSError, EOFError, zlib.error) as error:
         msg = f"{path}: its header cannot be read ({reason(error)}); copy it again from its source"

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from ipiu.cases.case import Case, Source
+from ipiu.cases.case import OWN_FILE, Case, Source
 from ipiu.cases.cohort import Cohort
 from ipiu.cases.detect import detect
-from ipiu.cases.files import check_file
+from ipiu.cases.files import check_file, files_below, reason
 from ipiu.errors import IpiuError
 
 # kind of content -> the reader that takes a path and options and returns a list of cases
@@ -39,7 +39,7 @@ def open(path: str | Path, *, kind: str | None = None, **options) -> Case | Coho
     Parameters
     ----------
     path
-        a path, or ``"sample:"`` and the id of a real sample (see :func:`ipiu.samples`)
+        a path (``~`` is your home folder), or ``"sample:"`` and the id of a real sample (see :func:`ipiu.samples`)
     kind
         one of dicom, nifti, picture, wfdb, edf, fhir, record and expression, where the content does not say it
     options
@@ -63,8 +63,15 @@ def open(path: str | Path, *, kind: str | None = None, **options) -> Case | Coho
     >>> ipiu.open("sample:retina")
     Case('retina', images; real sample: retina)
     """
-    text = os.fspath(path)
-    opened = _open_sample(text, kind, options) if _names_sample(text) else _open_path(Path(text), kind, options)
+    text = os.fsdecode(path)
+    if not text:
+        msg = "the path is empty; give a file, a folder, or 'sample:' and an id ('.' is the folder you are in)"
+        raise IpiuError(msg)
+    try:
+        opened = _open_sample(text, kind, options) if _names_sample(text) else _open_path(Path(text), kind, options)
+    except OSError as error:
+        msg = f"{error.filename or text}: cannot be read ({reason(error)}); check the path and who may read it"
+        raise IpiuError(msg) from error
     _log(opened.source)
     return opened
 
@@ -93,9 +100,10 @@ def _open_sample(text: str, kind: str | None, options: dict) -> Case | Cohort:
 def _open_path(path: Path, kind: str | None, options: dict) -> Case | Cohort:
     """A file or a folder."""
     if kind is not None and kind not in READERS:
-        near = difflib.get_close_matches(kind, READERS, n=1)
+        near = difflib.get_close_matches(str(kind), READERS, n=1)
         msg = f"kind={kind!r} is none of {', '.join(READERS)}{f'; did you mean {near[0]!r}?' if near else ''}"
         raise ValueError(msg)
+    path = _at_home(path)
     if path.is_dir():
         return _open_folder(path, kind, options)
     found = kind or detect(check_file(path))
@@ -111,11 +119,19 @@ def _open_path(path: Path, kind: str | None, options: dict) -> Case | Cohort:
     return _gather(_reader(found, options)(path, **options), path)
 
 
+def _at_home(path: Path) -> Path:
+    """The path with a leading ``~`` replaced, unless that is how a file here is called."""
+    try:
+        return path if path.exists() else path.expanduser()
+    except RuntimeError:  # the home of a user that is not there
+        return path
+
+
 def _open_folder(path: Path, kind: str | None, options: dict) -> Case | Cohort:
     """A DICOM study, or files of one kind as a lazy cohort."""
     if kind == "dicom":
         return _gather(_reader("dicom", options)(path, **options), path)
-    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    files = files_below(path)
     kinds = {file: kind or detect(file, alone=False) for file in files}
     kinds = {file: found for file, found in kinds.items() if found not in (None, "table")}
     counts = Counter(kinds.values())
@@ -175,8 +191,12 @@ def _reader(kind: str, options: dict) -> Callable[..., list[Case]]:
 
 
 def _log(source: Source) -> None:
-    """Append the source to the file named by IPIU_RUN_LOG, from which the status page lists each chapter's data."""
+    """Append the source to the file named by IPIU_RUN_LOG, from which the status page lists each chapter's data.
+
+    The name of somebody's own file may be a patient's, so it stays out of what is published.
+    """
     name = os.environ.get("IPIU_RUN_LOG")
     if name:
+        source = source._replace(name="not named") if source.kind == OWN_FILE.kind else source
         with Path(name).open("a", encoding="utf-8") as log:
             log.write(json.dumps({"source": str(source)}) + "\n")

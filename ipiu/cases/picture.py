@@ -59,8 +59,11 @@ def read_picture(
     torch.Size([3, 1411, 1411])
     """
     path = check_file(path)
-    if spacing is not None and not (len(spacing) == 2 and all(0 < mm < float("inf") for mm in spacing)):
+    if spacing is not None and not (np.shape(spacing) == (2,) and all(0 < mm < float("inf") for mm in spacing)):
         msg = f"spacing={spacing!r} must be two numbers of mm above 0: between rows, and between columns"
+        raise ValueError(msg)
+    if page is not None and not isinstance(page, int):
+        msg = f"page={page!r} must be a whole number; the first page is 0"
         raise ValueError(msg)
     notes: list[str] = []
     try:

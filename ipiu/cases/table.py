@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ipiu.errors import IpiuError
 
 COLUMNS = ("time", "code", "value", "unit")
 # column names that mean one patient a value; a table with one of them is not taken for a single patient unasked
-PATIENT_WORDS = frozenset({"patient", "patient_id", "patientid", "subject", "subject_id", "person_id", "mrn", "id"})
+PATIENT_WORDS = re.compile(r"(patient|subject|person|participant|case|mrn)?(id|identifier|name|no|nr|number)?")
 
 
 def read_record(
@@ -94,6 +95,9 @@ def read_record(
 
 def _places(header: list[str], columns: dict[str, str | None], path: Path) -> dict[str, int | None]:
     """Where each of the four columns stands in the table."""
+    if not isinstance(columns, dict):
+        msg = f"columns={columns!r} must say where each column stands, such as {{'time': 'charttime'}}"
+        raise TypeError(msg)
     unknown = sorted(set(columns) - set(COLUMNS))
     if unknown:
         msg = f"columns= takes {', '.join(COLUMNS)}; {unknown[0]!r} is not among them"
@@ -126,7 +130,7 @@ def _patient_column(header: list[str], patient: str | bool | None, path: Path) -
             return header.index(patient)
         msg = f"{path}: has no column {patient!r}; its columns are {', '.join(header)}"
         raise IpiuError(msg)
-    likely = next((name for name in header if name.lower() in PATIENT_WORDS), None)
+    likely = next((name for name in header if name and PATIENT_WORDS.fullmatch(_letters(name))), None)
     if likely:
         msg = (
             f"{path}: its column {likely!r} may tell patients apart; say patient={likely!r}, "
@@ -168,6 +172,11 @@ def _number(text: str | None) -> float | str | None:
     except ValueError:
         return text
     return value if math.isfinite(value) else text
+
+
+def _letters(name: str) -> str:
+    """A column's name in small letters without what stands between its words."""
+    return re.sub(r"[\W_]", "", name.lower())
 
 
 def looks_like_record(header: list[str]) -> bool:

@@ -27,7 +27,7 @@ def read_text(path: str | Path) -> str:
     path = check_file(path)
     room = max_bytes() // PARSED
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as stream:
             data = stream.read(room + 1)
     except (OSError, EOFError, zlib.error) as error:
         msg = f"{path}: cannot be read ({reason(error)}); copy it again from its source"
@@ -69,6 +69,9 @@ def read_rows(path: str | Path) -> tuple[list[str], list[tuple[int, list[str]]]]
     except csv.Error as error:
         msg = f"{path}: line {reader.line_num} is not well-formed ({error}); check its quotation marks"
         raise IpiuError(msg) from error
+    if not rows:
+        msg = f"{path}: has no cell with text; there is nothing to read"
+        raise IpiuError(msg)
     header = [name.strip() for name in rows[0][1]]
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:

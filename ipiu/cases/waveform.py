@@ -166,19 +166,36 @@ def read_edf(path: str | Path) -> list[Case]:
             warnings.simplefilter("always")
             edf = (edfio.read_bdf if head[:1] == b"\xff" else edfio.read_edf)(path)
         torn = [str(w.message) for w in said if "record" in str(w.message) and "=-1" not in str(w.message)]
+        _check_edf_ranges(edf.signals, path)
         channels = [
             Channel(s.label, np.asarray(s.data, dtype=float), float(s.sampling_frequency), s.physical_dimension)
             for s in edf.signals
         ]
         annotations = len(edf.annotations)
+    except IpiuError:
+        raise
     except Exception as error:  # edfio raises whatever a damaged header makes Python raise
-        msg = f"{path}: cannot be read as EDF ({reason(error)}); copy it again from its source"
-        raise IpiuError(msg) from error
+        msg = f"{path}: cannot be read as EDF ({type(error).__name__}); copy it again from its source"
+        raise IpiuError(msg) from None  # what Python says may quote the patient
     if torn:
         msg = f"{path}: is cut off or its header is wrong ({torn[0].split('. ')[0]}); copy it again"
         raise IpiuError(msg)
     notes = [f"{annotations} annotations were left out"] if annotations else []
     return [_case(path, channels, notes)]
+
+
+def _check_edf_ranges(signals, path: Path) -> None:
+    """Refuse a signal whose stored numbers cannot be turned into its unit; edfio would hand them over as they are."""
+    for number, signal in enumerate(signals, start=1):
+        for what in ("physical_range", "digital_range"):
+            try:
+                low, high = getattr(signal, what)
+            except ValueError:  # text, which may name the patient
+                low = high = math.nan
+            if not (math.isfinite(low) and math.isfinite(high) and low != high):
+                stated = f"{what.replace('_', ' ')} {low:g} to {high:g}"
+                msg = f"{path}: signal {number} has the {stated}; its unit cannot be reached, correct its header"
+                raise IpiuError(msg)
 
 
 def _dicom_channels(dataset: Dataset, index: int, path: str | Path) -> list[Channel]:
@@ -254,7 +271,7 @@ def _check_wfdb_header(path: Path, wfdb) -> int:
     fields = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
     for name in (words[0] for words in fields[1:]):
         if Path(name).name != name or "\\" in name or ":" in name:
-            msg = f"{path}: names the file {name!r}, which is not in its folder; put the record's files together"
+            msg = f"{path}: names the file {name[:80]!r}, which is not in its folder; put the record's files together"
             raise IpiuError(msg)
     try:
         header = wfdb.rdheader(str(path.with_suffix("")))

@@ -35,7 +35,7 @@ def test_a_failing_chapter_is_printed_and_ends_with_1(tmp_path, monkeypatch, cap
     assert f"{tmp_path}/notebooks/a/bad.ipynb, code cell 2" in err
     assert "IndexError: list index out of range" in err
     assert "> x[2]" in err
-    assert "1 chapters failed (bad); no pages were written" in err
+    assert "1 chapter failed (bad); no pages were written" in err
 
 
 def test_record_check_names_what_is_wrong_and_runs_nothing(tmp_path, monkeypatch, capsys):

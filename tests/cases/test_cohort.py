@@ -47,7 +47,7 @@ def test_a_split_is_disjoint_complete_and_repeatable():
     assert people.split(0.7, seed=4)[0].ids != parts[0].ids
 
 
-@pytest.mark.parametrize("fractions", [(), (1.0,), (0.0,), (0.6, 0.4), (-0.1,)])
+@pytest.mark.parametrize("fractions", [(), (1.0,), (0.0,), (0.6, 0.4), (-0.1,), (0.7, 0.2, 0.1), (float("nan"),)])
 def test_impossible_splits_are_refused(fractions):
     with pytest.raises(ValueError, match="must each be above 0 and sum to less than 1"):
         cohort().split(*fractions)
@@ -89,3 +89,22 @@ def test_text_from_outside_is_escaped():
     table = pd.DataFrame({"x": ["<script>"]}, index=pd.Index(["p0"], name="id"))
     html = Cohort(["p0"], Case, name="<script>", source=Source("own file", "<script>"), table=table)._repr_html_()
     assert "<script" not in html
+
+
+def test_small_cohorts_are_split_as_evenly_as_whole_patients_allow():
+    assert [len(part) for part in cohort(5).split(0.3, 0.3, 0.3)] == [2, 1, 1, 1]
+    assert [len(part) for part in cohort(1).split(0.5)] == [0, 1]
+    assert [len(part) for part in cohort(0).split(0.5)] == [0, 0]
+
+
+def test_a_cohort_without_patients_has_a_table_and_says_who_is_missing():
+    nobody = cohort(0)
+    assert nobody.table().shape == (0, 0)
+    assert list(nobody) == []
+    with pytest.raises(KeyError, match="has no patient 'p1'; it has no patients"):
+        nobody.subset(["p1"])
+
+
+def test_a_table_of_cases_keeps_a_label_called_id():
+    people = Cohort.of([Case("a", labels={"id": 7}), Case("b", labels={"id": 8})])
+    assert people.table().id.to_dict() == {"a": 7, "b": 8}

@@ -293,3 +293,12 @@ def write_dicomdir(path, entries):
         warnings.simplefilter("ignore")
         ds.save_as(path, enforce_file_format=True)
     return path
+
+
+@pytest.mark.parametrize("torn", [0, 2, 4])
+def test_a_slice_torn_inside_its_header_is_named_and_not_left_out(tmp_path, torn):
+    _, paths = write_series(tmp_path)
+    content = paths[torn].read_bytes()
+    paths[torn].write_bytes(content[: content.index(b"\x28\x00\x10\x00")])
+    with pytest.raises(IpiuError, match=rf"{paths[torn].name}: is an image without pixels \(1 such\)"):
+        read_dicom(tmp_path)

@@ -57,10 +57,10 @@ def test_empty_cells_become_nan_and_are_counted(tmp_path):
     ("text", "message"),
     [
         ("gene,s1\nTP53,1\nTP53,2\n", r"the gene 'TP53' stands more than once \(1 such\)"),
-        ("gene,s1,s1\nTP53,1,2\n", "the sample 's1' stands more than once"),
-        ("gene,s1,s2\nTP53,1,2\nKRAS,high,3\n", "the cell in row 'KRAS' and column 's1' holds 'high'"),
-        ("gene,s1\nTP53,inf\n", "the cell in row 'TP53' and column 's1' holds 'inf'"),
-        ("gene,s1\nTP53,True\n", "the cell in row 'TP53' and column 's1' holds 'True'"),
+        ("gene,s1,s1\nTP53,1,2\n", r"sample 2 has the name of one before \(1 such\)"),
+        ("gene,s1,s2\nTP53,1,2\nKRAS,high,3\n", "the cell in row 2 and column 1 of the values holds 'high'"),
+        ("gene,s1\nTP53,inf\n", "the cell in row 1 and column 1 of the values holds 'inf'"),
+        ("gene,s1\nTP53,True\n", "the cell in row 1 and column 1 of the values holds 'True'"),
         ("gene,s1\nTP53,1\nKRAS,1,2\n", "cannot be read as a table"),
         ("gene,s1,s2\nTP53,1\n", "the first line has 3 names and the rows 2 cells"),
         ("gene,s1\n", "cannot be read as a table"),
@@ -85,3 +85,11 @@ def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch):
     (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"gene,s1\nTP53,1\n" + b"\n" * 5_000_000))
     with pytest.raises(IpiuError, match="above the limit"):
         read_expression(tmp_path / "m.csv.gz", genes="rows")
+
+
+@pytest.mark.parametrize("text", ["gene,Jane Roe\nTP53,high\n", "gene,Jane Roe,Jane Roe\nTP53,1,2\n"])
+def test_messages_do_not_repeat_the_samples_names(tmp_path, text):
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(IpiuError) as caught:
+        read_expression(tmp_path / "m.csv", genes="rows")
+    assert "Jane" not in str(caught.value)

@@ -1,6 +1,7 @@
 import base64
 import copy
 import json
+import traceback
 
 import numpy as np
 import pandas as pd
@@ -342,3 +343,26 @@ def test_random_damage_to_the_tree_gives_cases_or_one_sentence(tmp_path, seed):
     except IpiuError as error:
         found = str(error)
     assert found
+
+
+def test_a_sex_that_is_no_code_of_fhir_is_left_out(tmp_path):
+    items = [{"resourceType": "Patient", "id": "a", "gender": "Jane Roe"}]
+    (case,) = read_fhir(write(tmp_path / "a.json", bundle(items)))
+    assert case.labels == {}
+
+
+def test_a_number_beyond_floating_point_gets_one_sentence(tmp_path):
+    items = resources()
+    items = [*items, observation(99, code=code(LOINC, "718-7"), valueQuantity={"value": 10**400})]
+    with pytest.raises(IpiuError, match=r"\(Observation\) is not shaped as FHIR R4 says"):
+        read_fhir(write(tmp_path / "a.json", bundle(items)))
+
+
+def test_a_birth_date_stands_in_no_traceback(tmp_path):
+    items = [
+        {"resourceType": "Patient", "id": "jane", "birthDate": "19611103xx"},
+        observation(1, code=code(LOINC, "718-7"), effectiveDateTime="2026-01-02"),
+    ]
+    with pytest.raises(IpiuError, match="its birthDate is not a date") as caught:
+        read_fhir(write(tmp_path / "a.json", bundle(items)))
+    assert "19611103" not in "".join(traceback.format_exception(caught.value))

@@ -331,3 +331,8 @@ def test_gzip_without_a_volume_is_refused(tmp_path):
     path.write_bytes(zlib.compress(b"no volume"))
     with pytest.raises(IpiuError, match=r"a\.nii\.gz"):
         read_nifti(path)
+
+
+def test_a_gzip_name_in_capitals_is_unpacked(tmp_path):
+    path = save(tmp_path / "a.nii.gz", volume()).rename(tmp_path / "A.NII.GZ")
+    assert image_of(path)[0].shape[0] == 1

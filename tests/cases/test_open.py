@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -202,13 +203,13 @@ def test_near_misses_are_answered():
         ipiu.open("sample:retina", page=1)
 
 
-def test_every_opened_source_is_logged_for_the_status_page(tmp_path, monkeypatch):
+def test_every_opened_source_is_logged_for_the_status_page_without_names_of_own_files(tmp_path, monkeypatch):
     log = tmp_path / "run.jsonl"
     monkeypatch.setenv("IPIU_RUN_LOG", str(log))
-    ipiu.open(picture(tmp_path / "a.png"))
+    ipiu.open(picture(tmp_path / "DOE^JANE.png"))
     ipiu.open("sample:microaneurysms")
     sources = [json.loads(line)["source"] for line in log.read_text().splitlines()]
-    assert sources == ["own file: a.png", "real sample: microaneurysms"]
+    assert sources == ["own file: not named", "real sample: microaneurysms"]
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -222,3 +223,59 @@ def test_random_bytes_under_any_name_give_one_sentence(tmp_path, seed):
     with pytest.raises(IpiuError, match=path.name) as caught:
         ipiu.open(path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_path_without_text_or_too_long_gives_one_sentence():
+    with pytest.raises(IpiuError, match="the path is empty"):
+        ipiu.open("")
+    with pytest.raises(IpiuError, match=r"cannot be read \(File name too long\); check the path"):
+        ipiu.open("x" * 5000)
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    picture(tmp_path / "a.png")
+    assert ipiu.open("~/a.png").id == "a"
+    assert ipiu.open(os.fsencode(tmp_path / "a.png")).id == "a"
+
+
+@pytest.mark.parametrize("content", ["a.png", "b/a.png", "b/a.dcm"])
+def test_what_may_not_be_read_is_never_left_out_in_silence(tmp_path, monkeypatch, content):
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    path = tmp_path / content
+    path.parent.mkdir(exist_ok=True)
+    shutil.copy(DICOM, path) if path.suffix == ".dcm" else picture(path)
+    scandir = os.scandir
+
+    def refuse(folder):
+        if Path(folder) == hidden:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(IpiuError, match=r"hidden: cannot be read \(Permission denied\)"):
+        ipiu.open(tmp_path)
+    with pytest.raises(IpiuError, match=r"hidden: cannot be read \(Permission denied\)"):
+        ipiu.open(tmp_path, kind="dicom" if path.suffix == ".dcm" else "picture")
+
+
+def test_a_torn_gzip_is_still_known_by_its_first_bytes(tmp_path):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(LABS.encode())[:-9])
+    assert detect(path) == "record"
+    with pytest.raises(IpiuError, match=r"a\.csv\.gz: cannot be read \(Compressed file ended"):
+        ipiu.open(path)
+
+
+def test_options_of_the_wrong_type_are_named(tmp_path):
+    path, scan = picture(tmp_path / "a.png"), volume(tmp_path / "a.nii")
+    with pytest.raises(ValueError, match=r"spacing=1\.0 must be two numbers"):
+        ipiu.open(path, spacing=1.0)
+    with pytest.raises(ValueError, match="page='0' must be a whole number"):
+        ipiu.open(path, page="0")
+    with pytest.raises(ValueError, match="kind=3 is none of"):
+        ipiu.open(path, kind=3)
+    for labels in (["grey"], {"one": "grey"}):
+        with pytest.raises(ValueError, match="must name whole numbers"):
+            ipiu.open(scan, labels=labels)

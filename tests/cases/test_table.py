@@ -110,12 +110,30 @@ def test_patients_are_never_mixed_unasked(tmp_path):
         read_record(write(path, MANY.replace("MRN11", "")), patient="subject_id")
 
 
+@pytest.mark.parametrize("name", ["PatientName", "Subject ID", "name", "MRN", "case-id", "id"])
+def test_columns_that_may_name_patients_are_known_by_many_spellings(tmp_path, name):
+    path = write(tmp_path / "a.csv", MANY.replace("subject_id", name))
+    with pytest.raises(IpiuError, match=f"column '{name}' may tell patients apart"):
+        read_record(path)
+
+
+def test_a_gzip_name_in_capitals_is_unpacked(tmp_path):
+    (tmp_path / "A.CSV.GZ").write_bytes(gzip.compress(LABS.encode()))
+    assert len(read_record(tmp_path / "A.CSV.GZ")[0].record) == 4
+
+
+def test_columns_must_be_a_mapping(tmp_path):
+    with pytest.raises(TypeError, match="must say where each column stands"):
+        read_record(write(tmp_path / "a.csv", LABS), columns=["time"])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "is empty"),
         ("time;code;value;unit\n", "neither a comma nor a tab"),
         ("time,code,value,unit\n", "has a header and no rows"),
+        (",,\n,,\n", "has no cell with text"),
         ("time,code,value,unit,time\n2026-01-01,a,1,g,2\n", "the column 'time' stands more than once"),
         (LABS + "2026-03-04,Hb,1\n", "line 6 has 3 cells and the header 4"),
         (LABS + '2026-03-04,"Hb,1,g\n', "is not well-formed"),

@@ -229,6 +229,16 @@ def test_damaged_edf_headers_get_one_sentence(tmp_path, at, data, message):
         read_edf(tmp_path / "a.edf")
 
 
+@pytest.mark.parametrize("minimum", [b"2000    ", b"Jane Doe", b"nan     "])
+def test_an_edf_signal_that_cannot_be_calibrated_is_refused(tmp_path, minimum):
+    write_edf(tmp_path / "a.edf")
+    signals = int((tmp_path / "a.edf").read_bytes()[252:256])
+    edit(tmp_path / "a.edf", 256 + signals * (16 + 80 + 8), minimum)
+    with pytest.raises(IpiuError, match=r"a\.edf: signal 1 has the physical range") as caught:
+        read_edf(tmp_path / "a.edf")
+    assert "Jane" not in str(caught.value)
+
+
 @pytest.mark.parametrize("keep", [-700, -1, 300, 100])
 def test_a_truncated_edf_file_is_refused(tmp_path, keep):
     write_edf(tmp_path / "a.edf")
