@@ -114,6 +114,7 @@
     /** Take everything away again. */
     end() {
       this.over = true;
+      this.node.removeEventListener("keydown", this.leave);
       if (document.fullscreenElement === this.stage) document.exitFullscreen();
       for (const button of this.switches || []) button.replaceWith(...button.childNodes);
       if (this.panel) this.panel.remove();
@@ -163,6 +164,8 @@
         event.stopPropagation();
         if (!event.ctrlKey && !event.metaKey && !event.altKey && this.key(event)) event.preventDefault();
       }, true);
+      this.leave = (event) => event.key === "Escape" && this.host.close(); // from the controls and the legend too
+      this.node.addEventListener("keydown", this.leave);
       this.canvas.addEventListener("webglcontextlost", () => {
         if (this.over) return; // given back by us
         this.host.lost("The browser needed its graphics memory elsewhere; open the viewer again.");

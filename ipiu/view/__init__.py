@@ -91,7 +91,7 @@ class _View(ModuleType):
         --------
         >>> import ipiu
         >>> case = ipiu.open("sample:mni152")
-        >>> ipiu.view(case.images["t1"], {"grey matter": case.images["grey matter"]})
+        >>> ipiu.view(case.images["t1"], {"grey matter": case.images["gm"]})
         Viewer(197 x 233 x 189, overlays: grey matter)
         """
         make = import_module("ipiu.view.volume").make

@@ -181,6 +181,16 @@ def test_the_legend_switches_overlays(page, number):
     assert page.problems == []
 
 
+@pytest.mark.parametrize("where", [".ipiu-view-tools button", ".ipiu-view-modes input", ".ipiu-view-legend button"])
+def test_escape_closes_the_viewer_from_any_of_its_controls(page, where):
+    node = opened(page)
+    node.locator(where).first.focus()
+    page.keyboard.press("Escape")
+    wait(page, 0, "still")
+    assert page.evaluate("document.activeElement.textContent") == "Turn it in 3D"
+    assert page.problems == []
+
+
 def test_window_opacity_mode_and_cut_change_what_is_drawn(page):
     node = opened(page)
     pictures = [pixels(page, node)]
