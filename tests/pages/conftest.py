@@ -1,4 +1,4 @@
-"""The real book, built once, and a browser without a network."""
+"""The real book, built once and served."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.browser import chromium, served
+from tests.browser import served
 
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
@@ -27,12 +27,6 @@ def book() -> Path:
     """Folder of the built pages."""
     subprocess.run([sys.executable, "-m", "ipiu.cli", "book", "build"], cwd=ROOT, check=True)
     return HTML
-
-
-@pytest.fixture(scope="session")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,7 @@ def bright_share(png: bytes) -> float:
 def test_running_all_cells_shows_the_brain_in_a_live_viewer(browser, lab):
     with open_page(browser, lab, viewport={"width": 1400, "height": 1000}) as page:
         page.locator(".jp-Notebook").wait_for(timeout=60_000)
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)  # before that, "run" does nothing
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         canvas = page.locator(".jp-OutputArea-output canvas").first

@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from PIL import Image
 
 import ipiu
-from tests.browser import chromium, open_page, served
+from tests.browser import open_page, served
 
 pytestmark = pytest.mark.browser
 
@@ -57,12 +57,6 @@ def site(tmp_path_factory):
         '<script src="_static/ipiu-view.js"></script><body style="max-width:700px">' + "<p>between</p>".join(figures)
     )
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture
