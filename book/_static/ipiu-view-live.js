@@ -103,10 +103,13 @@
       this.defaults();
       nv.setVolume(nv.volumes[0], 0);
       nv.createOnLocationChange();
+      nv.opts.multiplanarShowRender = 0; // planes first: without a graphics card the rendering takes half a second more
       draw();
       let due = 0; // one drawing a frame, however often it is asked for
       nv.drawScene = () => { due = due || requestAnimationFrame(() => { due = 0; if (!this.over) draw(); }); };
       await drawn(nv.gl);
+      nv.opts.multiplanarShowRender = 1;
+      nv.drawScene();
       this.ready = !this.over;
       return this.ready;
     }
