@@ -2,24 +2,10 @@
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-
-def write_atomic(path: Path, content: bytes | str) -> None:
-    """Write a file through a temporary one in the same folder, which is made where it is missing."""
-    data = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+from ipiu.atomic import write_atomic
 
 
 def write_if_changed(path: Path, content: bytes | str) -> bool:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ipiu.book.files import files_below, write_atomic
+from ipiu.atomic import write_atomic
+from ipiu.book.files import files_below
 from ipiu.book.key import environment_digest
 from ipiu.book.layout import Book, Chapter
 from ipiu.book.publish import is_published, publish, used_volumes

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ipiu.book.files import copy_if_changed, files_below, remove_others, write_atomic
+from ipiu.atomic import write_atomic
+from ipiu.book.files import copy_if_changed, files_below, remove_others
 from ipiu.book.layout import Book, Chapter
 from ipiu.book.offline import missing_resources, remote_resources
 from ipiu.book.result import Result

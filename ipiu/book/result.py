@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ipiu.book.files import write_atomic
+from ipiu.atomic import write_atomic
 from ipiu.book.layout import Executed
 
 

@@ -130,13 +130,13 @@ class Stack:
         grey = [np.clip((plane - (centre - width / 2)) / width, 0, 1) * 255 for plane in planes]
         rgb = np.stack(grey if len(grey) == 3 else grey * 3, axis=-1)
         for overlay in self.overlays:
-            colour, alpha = still._paint(overlay, self._laid(still._values_at(overlay, image, where)))
+            colour, alpha = still.painted(overlay, self._laid(still.values_at(overlay, image, where)))
             rgb += (colour - rgb) * (alpha * still.OVERLAY)[..., None]
         return np.rint(rgb).astype(np.uint8)
 
     def _laid(self, slab: np.ndarray) -> np.ndarray:
         """A slab of one slice as (row, column)."""
-        return slab[:, :, 0] if self.plane == PICTURE else still._oriented(slab, self._along)
+        return slab[:, :, 0] if self.plane == PICTURE else still.oriented(slab, self._along)
 
 
 def stack(image: MetaTensor, mask: Any = None, *, axis: str = "axial", window: Window | None = None) -> Stack:

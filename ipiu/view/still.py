@@ -133,11 +133,11 @@ def _plane(name, image, overlays, window, point, size) -> Image.Image:
     along, across, up, letters = PLANES[name]
     index = [np.arange(n) for n in image.voxels.shape]
     index[along] = np.array([point[along]])
-    grey = _grey(_oriented(image.voxels[np.ix_(*index)], along), window)
+    grey = _grey(oriented(image.voxels[np.ix_(*index)], along), window)
     rgb = np.repeat(grey[..., None], 3, axis=2).astype(np.float32)
     for overlay in overlays:
-        values = _oriented(_values_at(overlay, image, index), along)
-        colour, alpha = _paint(overlay, values)
+        values = oriented(values_at(overlay, image, index), along)
+        colour, alpha = painted(overlay, values)
         rgb += (colour - rgb) * (alpha * OVERLAY)[..., None]
     tile = Image.fromarray(np.rint(rgb).astype(np.uint8)).resize((size[across], size[up]), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(tile, "RGBA")
@@ -153,7 +153,7 @@ def _plane(name, image, overlays, window, point, size) -> Image.Image:
     return tile
 
 
-def _oriented(plane: np.ndarray, along: int) -> np.ndarray:
+def oriented(plane: np.ndarray, along: int) -> np.ndarray:
     """A slab one voxel thick as (row, column): superior or anterior on top, right or anterior at the left."""
     return plane.squeeze(axis=along).T[::-1, ::-1]
 
@@ -163,7 +163,7 @@ def _grey(values: np.ndarray, window: tuple[float, float]) -> np.ndarray:
     return np.clip((values - (window[0] - window[1] / 2)) / window[1], 0, 1) * 255
 
 
-def _values_at(layer: Layer, image: Layer, index: list[np.ndarray]) -> np.ndarray:
+def values_at(layer: Layer, image: Layer, index: list[np.ndarray]) -> np.ndarray:
     """Nearest values of a layer at voxels of the image's grid, 0 outside."""
     if layer.voxels.shape == image.voxels.shape and np.allclose(layer.affine, image.affine, atol=1e-3):
         return layer.voxels[np.ix_(*index)]
@@ -179,7 +179,7 @@ def _nearest(layer: Layer, matrix: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return np.where(inside, values, 0 if layer.kind != "image" else layer.voxels.min())
 
 
-def _paint(overlay: Layer, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def painted(overlay: Layer, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Colour of shape (..., 3) and opacity 0 to 1 of an overlay's values."""
     colours = {value: np.array(rgb(text)) for value, text in overlay.colours.items()}
     if overlay.kind == "probability":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import tempfile
 from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from ipiu.atomic import write_atomic
 from ipiu.view.layers import Layer
 
 _HEAD = 352  # where voxels start in a single-file NIfTI-1
@@ -69,12 +69,8 @@ def write_script(volume: Volume, folder: str | Path) -> Path:
     path = Path(folder) / f"{volume.key}.js"
     if path.exists():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = f'(window.ipiuVolumes=window.ipiuVolumes||{{}})["{volume.key}"]="{b64encode(volume.packed()).decode()}";\n'
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False) as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)  # temporary files are private; pages are published
-    Path(file.name).replace(path)
+    write_atomic(path, text)
     return path
 
 
