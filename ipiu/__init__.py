@@ -9,18 +9,19 @@ Names are resolved on first use, so importing the package costs neither torch no
 
 from importlib import import_module
 
-# public name -> where it lives; a name equal to its module's last word is the module itself
+# public name -> where it lives; a name that is a module of the package is that module
 _HOMES = {
     "Case": "ipiu.cases.case",
     "Cohort": "ipiu.cases.cohort",
     "IpiuError": "ipiu.errors",
     "Signal": "ipiu.cases.case",
+    "atlas": "ipiu.atlas",
     "open": "ipiu.cases.open",
     "samples": "ipiu.cases.samples",
     "view": "ipiu.view",
 }
 
-__all__ = ["Case", "Cohort", "IpiuError", "Signal", "__version__", "open", "samples", "view"]
+__all__ = ["Case", "Cohort", "IpiuError", "Signal", "__version__", "atlas", "open", "samples", "view"]
 
 
 def __getattr__(name: str):
@@ -30,7 +31,7 @@ def __getattr__(name: str):
         msg = f"module 'ipiu' has no attribute {name!r}; it offers {', '.join(__all__)}"
         raise AttributeError(msg)
     module = import_module(_HOMES[name])
-    value = module if name == "view" else getattr(module, name)
+    value = module if _HOMES[name] == f"ipiu.{name}" else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -1,0 +1,210 @@
+"""What the atlas knows of one record, fact by fact, each with its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from typing import Any, NamedTuple
+
+from ipiu.atlas.record import Record
+from ipiu.atlas.vocabulary import VOCABULARIES
+
+# kind -> (field, what people read, vocabulary its words are from)
+ROWS = {
+    "models": (
+        ("category", "Category", "category"),
+        ("year", "First public in", None),
+        ("modalities", "Data", "modality"),
+        ("dimensionality", "Dimensions", "dimensionality"),
+        ("tasks", "Tasks", "task"),
+        ("prompts", "Steered by", "prompt"),
+        ("architecture", "Architecture", None),
+        ("parameters", "Parameters", None),
+        ("pretraining", "Pretraining", None),
+        ("scale", "Amount of data", None),
+        ("pretrained_on", "Pretrained on", None),
+        ("evaluated_on", "Tested on", None),
+        ("headline", "Reported result", None),
+        ("code", "Code", None),
+        ("code_license", "Licence of the code", None),
+        ("weights", "Weights", None),
+        ("weights_access", "Access to the weights", "access"),
+        ("weights_license", "Licence of the weights", None),
+        ("license_note", "On the licences", None),
+        ("checkpoint", "Loads as", None),
+    ),
+    "datasets": (
+        ("year", "First public in", None),
+        ("holds", "Holds", "holds"),
+        ("modalities", "Data", "modality"),
+        ("dimensionality", "Dimensions", "dimensionality"),
+        ("tasks", "Tasks", "task"),
+        ("size", "Size", None),
+        ("subjects", "People", None),
+        ("access", "Access", "access"),
+        ("license", "Licence", None),
+        ("license_note", "On the licence", None),
+        ("homepage", "Home", None),
+        ("loader", "Read with", None),
+        ("contains", "Has cases of", None),
+    ),
+    "metrics": (
+        ("family", "Measures", None),
+        ("tasks", "Tasks", "task"),
+        ("definition", "Definition", None),
+        ("range", "Range", None),
+        ("direction", "Better is", None),
+        ("suits", "Made for", "situation"),
+        ("fails", "Misleads with", "situation"),
+        ("pitfalls", "Traps", None),
+        ("library", "Computed by", None),
+    ),
+    "challenges": (
+        ("origin", "Origin", None),
+        ("question", "Question", None),
+        ("measurable", "What can be measured", None),
+        ("works", "To read", None),
+    ),
+    "works": (("year", "Year", None), ("venue", "Venue", None)),
+}
+
+# not confirmed is said of these only: elsewhere an empty field is an answer
+_EXPECTED = {
+    "models": (
+        "architecture", "parameters", "pretraining", "scale", "code", "code_license", "weights", "weights_access",
+        "weights_license",
+    ),
+    "datasets": ("size", "subjects", "access", "license", "loader"),
+    "metrics": ("library",),
+    "challenges": (),
+    "works": (),
+}  # fmt: skip
+
+
+class Piece(NamedTuple):
+    """A part of a fact: text, an address it leads to, or another record; formulas are LaTeX."""
+
+    text: str
+    url: str | None = None
+    record: Record | None = None
+    formula: bool = False
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of a card."""
+
+    field: str
+    label: str
+    pieces: tuple[Piece, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A record as people read it."""
+
+    record: Record
+
+    @property
+    def facts(self) -> list[Fact]:
+        """The facts that are stated, in the order of the card."""
+        stated = self.record.stated
+        return [
+            Fact(field, label, tuple(_pieces(field, stated[field], words)), tuple(self.record.sources(field)))
+            for field, label, words in ROWS[self.record.kind]
+            if field in stated
+        ]
+
+    @property
+    def unconfirmed(self) -> list[str]:
+        """Labels of the facts that one would expect and no source confirmed."""
+        stated = self.record.stated
+        return [
+            label
+            for field, label, _ in ROWS[self.record.kind]
+            if field in _EXPECTED[self.record.kind] and field not in stated
+        ]
+
+    @property
+    def sources(self) -> list[str]:
+        """All pages behind the record, in the order they are first needed."""
+        told = [url for fact in self.facts for url in fact.sources]
+        rest = [url for item in self.record.stated.get("evidence", []) for url in item.sources]
+        return list(dict.fromkeys([*told, *rest]))
+
+    def _repr_html_(self) -> str:
+        number = {url: place for place, url in enumerate(self.sources, 1)}
+        rows = "".join(
+            f"<tr><th scope='row'>{escape(fact.label)}</th><td>{_html(fact.pieces)}{_marks(fact, number)}</td></tr>"
+            for fact in self.facts
+        )
+        missing = f"<tr><th scope='row'>Not confirmed</th><td>{escape(', '.join(self.unconfirmed))}</td></tr>"
+        links = "".join(f"<li><a href='{escape(url)}'>{escape(url)}</a></li>" for url in self.sources)
+        name = escape(str(self.record.stated.get("name", self.record.id)))
+        return (
+            f"<div class='ipiu-record'><table class='ipiu-case'><caption><strong>{name}</strong> "
+            f"{escape(self.record.cite())}</caption>{rows}{missing if self.unconfirmed else ''}</table>"
+            f"<details><summary>{len(self.sources)} sources</summary><ol>{links}</ol></details></div>"
+        )
+
+    def __repr__(self) -> str:
+        lines = [f"{fact.label}: {', '.join(piece.text for piece in fact.pieces)}" for fact in self.facts]
+        if self.unconfirmed:
+            lines.append(f"Not confirmed: {', '.join(self.unconfirmed)}")
+        return "\n".join([self.record.cite(), *lines])
+
+
+def _pieces(field: str, value: Any, words: str | None) -> Iterator[Piece]:
+    """The parts of a field's value."""
+    from ipiu import atlas
+
+    if words:
+        for word in value if isinstance(value, list) else [value]:
+            yield Piece(VOCABULARIES[words][word][0])
+    elif field in ("pretrained_on", "evaluated_on", "contains"):
+        yield from (Piece(atlas.datasets[id].name, record=atlas.datasets[id]) for id in value)
+    elif field == "works":
+        yield from (Piece(atlas.works[id].cite(), url=atlas.works[id].link) for id in value)
+    elif field == "measurable":
+        yield from (Piece(f"{item.quantity} ({item.method})") for item in value)
+    elif field == "definition":
+        yield Piece(value, formula=True)
+    elif field == "parameters":
+        yield Piece(f"{value.millions:,g} million" + (f" ({value.variant})" if value.variant else ""))
+    elif field == "scale":
+        count = f"{value.count:,.0f} {VOCABULARIES['unit'][value.unit][0]}" if value.count and value.unit else ""
+        yield Piece("; ".join(part for part in (count, value.note) if part))
+    elif field == "headline":
+        yield Piece(f"{value.metric} {value.value} on {value.dataset} ({value.task}), as its source reports it")
+    elif field == "checkpoint":
+        yield from _checkpoint(value)
+    elif field in ("code", "weights", "homepage"):
+        yield Piece(value.removeprefix("https://"), url=value)
+    else:
+        yield Piece(f"{value:,}" if field == "subjects" else str(value))
+
+
+def _checkpoint(value: Any) -> Iterator[Piece]:
+    """Hub id and class."""
+    url = f"https://huggingface.co/{value.id}" if value.hub == "huggingface" else None
+    yield Piece(value.id, url=url)
+    yield Piece(f"with {value.loader}" + (" and the code beside the weights" if value.remote_code else ""))
+
+
+def _html(pieces: tuple[Piece, ...]) -> str:
+    """The parts of a fact as HTML."""
+    said = []
+    for piece in pieces:
+        url = piece.url or (piece.record and piece.record.link)
+        text = rf"\({escape(piece.text)}\)" if piece.formula else escape(piece.text)
+        said.append(f"<a href='{escape(url)}'>{text}</a>" if url else text)
+    return ", ".join(said)
+
+
+def _marks(fact: Fact, number: dict[str, int]) -> str:
+    """The numbers of a fact's sources, or that it is our reading."""
+    if not fact.sources:
+        return " <small>our reading</small>"
+    return f" <sup>{', '.join(str(number[url]) for url in fact.sources)}</sup>"
