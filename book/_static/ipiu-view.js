@@ -29,6 +29,8 @@
     }));
   }
 
+  window.ipiuPage = { base, load }; // for the scripts of charts and tables
+
   async function volume(key) {
     const known = () => (window.ipiuVolumes || {})[key];
     if (!known()) await load(`${base()}_volumes/${key}.js`);

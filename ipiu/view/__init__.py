@@ -1,4 +1,5 @@
-"""Looking at images: ``ipiu.view(image)`` itself, and ``view.slices``, ``view.ecg`` and ``view.survival``.
+"""Looking at images: ``ipiu.view(image)`` itself, and ``view.slices``, ``view.ecg``, ``view.survival``,
+``view.chart`` and ``view.table``.
 
 The module can be called, so that the verb reads as one: ``ipiu.view(image, mask)``. The drawing code is imported on
 first use.
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from ipiu.view.volume import Viewer
 
-__all__ = ["ecg", "figure", "slices", "survival"]
+__all__ = ["chart", "ecg", "figure", "slices", "survival", "table"]
 
 
 class _Lazy:
@@ -39,6 +40,8 @@ class _View(ModuleType):
     ecg = _Lazy()
     survival = _Lazy()
     figure = _Lazy()
+    chart = _Lazy()
+    table = _Lazy()
 
     def __call__(
         self,

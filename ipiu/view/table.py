@@ -1,0 +1,124 @@
+"""Tables that filter and sort: DataTables through itables, offline, on a page and in JupyterLab."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ipiu.errors import IpiuError, require
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table a reader can search, sort and filter; made by :func:`table`."""
+
+    frame: pd.DataFrame
+    title: str
+    filters: Sequence[str] = ()
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    def to_html(self) -> str:
+        """The table as HTML. On a page the script beside it brings it to life; elsewhere the script comes along."""
+        library = "" if os.environ.get("IPIU_PAGES") else f"<script>{script()}</script>"
+        columns = json.dumps([self.frame.columns.get_loc(name) for name in self.filters])
+        title = escape(self.title)
+        return (
+            f'{library}<figure class="ipiu-table" data-filters="{columns}" role="group" aria-label="{title}">'
+            f"{self._datatable()}<figcaption>{title}</figcaption></figure>"
+        )
+
+    def _datatable(self) -> str:
+        """What itables makes of it."""
+        from itables import to_html_datatable
+
+        shown = self._shown()
+        digest = hashlib.sha256(f"{shown.to_json()}{self.title}".encode()).hexdigest()[:12]
+        return to_html_datatable(
+            shown,
+            connected=False,
+            table_id=f"ipiu-{digest}",  # by content, so that the same table gives the same page
+            allow_html=True,
+            showIndex=False,
+            display_logo_when_loading=False,
+            maxBytes=0,
+            classes="display compact",
+            style={"width": "100%", "margin": "0"},
+            lengthMenu=[10, 25, 100, {"label": "all", "value": -1}],
+            scrollX=True,
+            order=[],
+        )
+
+    def _shown(self) -> pd.DataFrame:
+        """The frame as escaped HTML; the first column leads to the address of its row."""
+        shown = self.frame.astype(object).where(self.frame.notna(), "")
+        shown = shown.map(lambda cell: escape(cell) if isinstance(cell, str) else cell)
+        first = shown.columns[0]
+        shown[first] = [
+            f'<a href="{escape(self.links[row])}">{cell}</a>' if row in self.links else cell
+            for row, cell in shown[first].items()
+        ]
+        return shown
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+    def __repr__(self) -> str:
+        return f"Table({self.title!r}, {len(self.frame)} rows)"
+
+
+def table(
+    frame: pd.DataFrame, *, title: str, filters: Sequence[str] = (), links: Mapping[str, str] | None = None
+) -> Table:
+    """Show a table that a reader can search, sort and filter, without a network.
+
+    Parameters
+    ----------
+    frame
+        the table; what is missing stays empty, and texts are escaped
+    title
+        caption, and what is read out for the table
+    filters
+        columns that get a list of their words to choose from; words in one cell have commas between them
+    links
+        addresses of rows by index; the first column leads there
+
+    Raises
+    ------
+    IpiuError
+        Where a filter names no column.
+
+    Examples
+    --------
+    >>> import ipiu
+    >>> ipiu.view.table(ipiu.samples().table(), title="Real samples", filters=["kind"])
+    Table('Real samples', 24 rows)
+    """
+    require("itables", extra="atlas")
+    missing = [name for name in filters if name not in frame.columns]
+    if missing:
+        msg = f"filters names {missing[0]!r}, which is no column; the columns are {', '.join(map(str, frame.columns))}"
+        raise IpiuError(msg)
+    return Table(frame, title, tuple(filters), links or {})
+
+
+@cache
+def script() -> str:
+    """The library and the lists above its tables, as one classic script: modules do not load from file://."""
+    require("itables", extra="atlas")
+    from itables import options
+    from itables.javascript import generate_init_offline_itables_html
+
+    html = generate_init_offline_itables_html(options.dt_bundle)
+    library = re.search(r"<script>(.*?)</script>", html, re.DOTALL)[1]
+    return f"{library}\n{Path(__file__).with_suffix('.js').read_text(encoding='utf-8')}"
