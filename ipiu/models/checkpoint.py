@@ -1,0 +1,88 @@
+"""Published weights in the stock class that loads them, safetensors only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ipiu.errors import IpiuError, require
+
+if TYPE_CHECKING:
+    from ipiu.atlas.record import Model
+
+
+def load(model: Model, source: str | Path | None = None, **options: Any) -> Any:
+    """A model with its weights.
+
+    Parameters
+    ----------
+    model
+        the record; its ``checkpoint`` names the hub id and the class
+    source
+        a folder, or another hub id, to take the weights from
+    options
+        handed to ``from_pretrained`` of the class, such as ``dtype="bfloat16"``
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+        in evaluation mode
+
+    Raises
+    ------
+    IpiuError
+        Where the atlas knows no stock class for it, the weights cannot be reached or are gated, or exist only as a
+        pickle, which could run code on this machine.
+
+    Examples
+    --------
+    >>> from ipiu import atlas
+    >>> atlas.models["phikon"].load()        # fetches the weights
+    """
+    if not model.runnable:
+        msg = f"{model.id}: {_why_not(model)}; `atlas.models.where(runnable=True)` lists those that run"
+        raise IpiuError(msg)
+    transformers = require("transformers", extra="models")
+    kind = getattr(transformers, model.checkpoint.loader.removeprefix("transformers."))
+    where = str(source or model.checkpoint.id)
+    try:
+        return kind.from_pretrained(where, use_safetensors=True, **options).eval()
+    except (OSError, ValueError) as error:
+        msg = f"{model.id}: {_what_failed(error, where)}"
+        raise IpiuError(msg) from error
+
+
+def _why_not(model: Model) -> str:
+    """Why a record cannot be loaded."""
+    checkpoint = model.checkpoint
+    if checkpoint is None:
+        return "the atlas knows no checkpoint of it"
+    if checkpoint.remote_code:
+        return f"{checkpoint.id} runs Python code that lies beside its weights, which is not done here"
+    if not checkpoint.loader.startswith("transformers."):
+        return f"it loads with {checkpoint.loader}, not with a class of transformers"
+    if model.open_weights is None:
+        return "no source confirmed that its weights can be downloaded"
+    return (
+        f"its weights are given out only {'on request' if model.weights_access == 'request' else 'under an agreement'}"
+    )
+
+
+def _what_failed(error: Exception, where: str) -> str:
+    """What went wrong on the way to the weights, and what to do."""
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+    causes = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(cause, GatedRepoError) for cause in causes):
+        return f"{where} is gated; accept its terms on https://huggingface.co/{where}, then run `hf auth login`"
+    if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
+        return f"there is no {where} on the hub, or it asks for a login; check the id, or run `hf auth login`"
+    if "safetensors" in str(error):
+        return f"{where} has no safetensors file; a pickle could run code on this machine and is not loaded"
+    if Path(where).is_dir():
+        return f"{where} cannot be loaded ({error}); it has to hold config.json and model.safetensors"
+    return f"{where} could not be reached; give a folder with its files, or try again with a network"
