@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="ipiu", description="The book on medical foundation models, and its data.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_book(commands)
+    _add_atlas(commands)
     samples = commands.add_parser("samples", help="list the real samples that come with the dependencies")
     samples.set_defaults(run=_samples)
     return parser
@@ -66,6 +67,66 @@ def _add_book(commands) -> None:
     serve = actions.add_parser("serve", help="show the built pages on this machine's loopback address")
     serve.add_argument("--port", type=int, default=8000, help="0 takes any free one (default: 8000)")
     serve.set_defaults(run=_serve)
+
+
+def _add_atlas(commands) -> None:
+    """``ipiu atlas`` and what is below it."""
+    atlas = commands.add_parser("atlas", help="ask the records of models, data sets, metrics and challenges")
+    actions = atlas.add_subparsers(required=True, metavar="ACTION")
+
+    check = actions.add_parser("check", help="say what is invalid, stale or unlinked")
+    check.set_defaults(run=_atlas_check)
+
+    find = actions.add_parser("find", help="search the text of all records")
+    find.add_argument("words", nargs="+", metavar="WORD")
+    find.add_argument("--most", type=int, default=20, metavar="N", help="how many at most (default: 20)")
+    find.set_defaults(run=_atlas_find)
+
+    show = actions.add_parser("show", help="everything that is known of one record")
+    show.add_argument("id", metavar="ID")
+    show.set_defaults(run=_atlas_show)
+
+    bib = actions.add_parser("bib", help="write book/references.bib from the records")
+    bib.set_defaults(run=_atlas_bib)
+
+
+def _atlas_check(options: argparse.Namespace) -> int:
+    from ipiu.atlas.check import check
+
+    report = check()
+    for name in ("invalid", "unlinked", "stale"):
+        for fault in getattr(report, name):
+            print(f"{name}: {fault}")
+    counts = ", ".join(f"{count} {kind}" for kind, count in report.counts.items())
+    print(f"{counts}: {len(report.invalid)} invalid, {len(report.unlinked)} unlinked, {len(report.stale)} stale")
+    return 0 if report else 1
+
+
+def _atlas_find(options: argparse.Namespace) -> int:
+    from ipiu import atlas
+
+    print(repr(atlas.find(" ".join(options.words), most=options.most)))
+    return 0
+
+
+def _atlas_show(options: argparse.Namespace) -> int:
+    from ipiu import atlas
+
+    kinds = ("models", "datasets", "metrics", "challenges")
+    found = [getattr(atlas, kind)[options.id] for kind in kinds if options.id in getattr(atlas, kind)]
+    for record in found or [atlas.models[options.id]]:  # where nothing has the id, the error names the nearest models
+        print(repr(record.card))
+    return 0
+
+
+def _atlas_bib(options: argparse.Namespace) -> int:
+    from ipiu.atlas.cite import everything
+    from ipiu.book.files import write_if_changed
+
+    path = _book().root / "book" / "references.bib"
+    changed = write_if_changed(path, everything())
+    print(f"{path}: {'written' if changed else 'unchanged'}")
+    return 0
 
 
 def _book() -> Book:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ipiu.errors import IpiuError
 
 PRESETS = ("smoke", "cpu", "gpu")
-GENERATED = ("book/status",)  # pages the builder writes itself
+GENERATED = ("book/status", "book/atlas/index")  # pages the builder writes itself
 
 
 @dataclass(frozen=True)

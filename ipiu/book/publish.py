@@ -10,6 +10,7 @@ from ipiu.atomic import write_atomic
 from ipiu.book.files import copy_if_changed, files_below, remove_others
 from ipiu.book.layout import Book, Chapter
 from ipiu.book.offline import missing_resources, remote_resources
+from ipiu.book.records import INDEX, record_docs
 from ipiu.book.result import Result
 from ipiu.book.scripts import served_scripts, written_scripts
 from ipiu.errors import IpiuError
@@ -79,7 +80,8 @@ def _stamp(book: Book) -> Path:
 
 def _check(book: Book, pages: Path, names: set[str]) -> None:
     """Refuse pages that are missing, or that need what will not be beside them."""
-    missing = [doc for doc in book.docs if not (pages / f"{doc}.html").is_file()]
+    docs = [*book.docs, *(record_docs() if INDEX in book.docs else ())]
+    missing = [doc for doc in docs if not (pages / f"{doc}.html").is_file()]
     if missing:
         msg = f"Jupyter Book wrote no page for {missing[0]}; its output is in {pages.parents[1] / 'log.txt'}"
         raise IpiuError(msg)

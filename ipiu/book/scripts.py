@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 from ipiu.book.files import files_below
@@ -55,14 +56,22 @@ def served_scripts(book: Book) -> dict[str, Path]:
             for file in files:
                 inner = file.relative_to(home / shortened).as_posix()
                 served[f"{target}/{inner}".lstrip("/")] = file
-    return served
+    return served | {"plotly.min.js": _plotly()}
+
+
+def _plotly() -> Path:
+    """The script of plotly that belongs to the Python package, found without importing it."""
+    home = Path(find_spec("plotly").submodule_search_locations[0])
+    return home / "package_data" / "plotly.min.js"
 
 
 def written_scripts(book: Book) -> dict[str, str]:
     """Path below ``_static/scripts`` -> text, for the small files that the builder writes itself."""
     if not (book.root / "book" / "scripts" / "package.json").is_file():
         return {}
-    return {"require-config.js": _REQUIRE_CONFIG, "LICENCES.txt": _licence_notice(book)}
+    from ipiu.view.table import script
+
+    return {"require-config.js": _REQUIRE_CONFIG, "itables.js": script(), "LICENCES.txt": _licence_notice(book)}
 
 
 def _licence_notice(book: Book) -> str:

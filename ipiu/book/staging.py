@@ -10,6 +10,7 @@ from pathlib import Path
 from ipiu.book.files import files_below, remove_others, write_if_changed
 from ipiu.book.key import read_notebook, source_of, stored_parameters
 from ipiu.book.layout import Book, Chapter
+from ipiu.book.records import INDEX, record_pages
 from ipiu.book.result import Result
 from ipiu.book.status import status_page
 
@@ -31,6 +32,8 @@ def stage(book: Book, results: Mapping[Chapter, Result], *, preset: str) -> Path
     }
     contents["_config.yml"] = _config(book)
     contents["book/status.md"] = status_page(results, preset=preset)
+    if INDEX in book.docs:
+        contents |= record_pages()
     for chapter in results:
         contents[f"{chapter.doc}.ipynb"] = _page_copy(book.executed(chapter, preset).notebook)
     changed = [name for name, content in contents.items() if write_if_changed(site / name, content)]

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from html import escape
 from pathlib import Path
 
 from ipiu.book.key import read_notebook
 from ipiu.book.layout import Chapter
+from ipiu.book.markdown import plain
 from ipiu.book.result import Result
 
 _TEXT = """# Status
@@ -40,15 +40,10 @@ def _row(chapter: Chapter, result: Result) -> str:
     """One chapter's row."""
     memory = f"{result.memory_mb / 1000:.2f}&nbsp;GB" if result.memory_mb else "not measured"
     cells = (
-        f"[{_plain(title(chapter.path))}](../{chapter.doc}.ipynb)",
+        f"[{plain(title(chapter.path))}](../{chapter.doc}.ipynb)",
         f"{result.seconds:.1f}&nbsp;s",
         memory,
-        "; ".join(_plain(source) for source in result.sources) or "none opened",
-        ", ".join(f"{_plain(name)} {_plain(version)}" for name, version in result.versions.items()),
+        "; ".join(plain(source) for source in result.sources) or "none opened",
+        ", ".join(f"{plain(name)} {plain(version)}" for name, version in result.versions.items()),
     )
     return f"| {' | '.join(cells)} |"
-
-
-def _plain(text: str) -> str:
-    """Text that Markdown and HTML leave as it is."""
-    return re.sub(r"([\\`*_{}\[\]()#|~$])", r"\\\1", escape(" ".join(text.split()), quote=False))
