@@ -153,11 +153,9 @@ class Collection(Mapping[str, Record]):
         return shown(self)._repr_html_()
 
     def _nearest(self, id: str) -> str:
-        """The ids nearest to a wrong one, by id or by name."""
-        names = {plain(record.stated.get("name", id)): id for id, record in self.items()}
-        if plain(id) in names:
-            return f"did you mean {names[plain(id)]}?"
-        return nearest(id, self._records)
+        """The ids nearest to a wrong one: first those whose name has it."""
+        named = [known for known, record in self.items() if plain(id) in plain(record.stated.get("name", ""))]
+        return f"did you mean {' or '.join(named[:4])}?" if named else nearest(id, self._records)
 
     def _has(self, name: str) -> None:
         """Refuse a field that these records do not have."""
@@ -183,7 +181,10 @@ def _word(name: str, word: str, vocabulary: str) -> str:
     known = {plain(entry): entry for entry in VOCABULARIES[vocabulary]}
     known |= {plain(label): entry for entry, (label, _) in VOCABULARIES[vocabulary].items()}
     if plain(word) not in known:
-        msg = f"{name}={word!r} is no word of the atlas; {nearest(word, VOCABULARIES[vocabulary])}"
+        told = {entry: plain(f"{label} {more}") for entry, (label, more) in VOCABULARIES[vocabulary].items()}
+        meant = [entry for entry, text in told.items() if plain(word) in text]
+        near = f"did you mean {' or '.join(meant)}?" if meant else nearest(word, VOCABULARIES[vocabulary])
+        msg = f"{name}={word!r} is no word of the atlas; {near}"
         raise IpiuError(msg)
     return known[plain(word)]
 

@@ -10,6 +10,7 @@ from ipiu.atlas.collection import ASKED
 from ipiu.atlas.record import Record
 from ipiu.atlas.vocabulary import VOCABULARIES
 from ipiu.errors import IpiuError
+from ipiu.names import plain
 
 KINDS = ("models", "datasets", "metrics", "challenges")
 
@@ -67,7 +68,8 @@ def find(text: str, *, most: int = 20) -> Found:
         raise IpiuError(msg)
     from ipiu import atlas
 
-    found: dict[tuple[str, str], None] = {}
+    # what is named so comes first
+    found = {(kind, plain(text)): None for kind in KINDS if plain(text) in getattr(atlas, kind)}
     for join in (" AND ", " OR "):
         query = join.join(f'"{word}"*' for word in words)
         rows = _index().execute(

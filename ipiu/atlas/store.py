@@ -45,6 +45,8 @@ def load(kind: str, folder: Path = FOLDER) -> tuple[dict, ...]:
 
 def _compiled(kind: str, path: Path) -> list[dict]:
     """The records of a file from its compiled form, which is made anew where file or schema changed."""
+    if not path.is_file():
+        return _checked(kind, path)  # which says what is wrong
     digest = hashlib.sha256(_schema_digest())
     digest.update(path.read_bytes())
     made = path.parent / "__pycache__" / f"{path.stem}.{digest.hexdigest()[:16]}.json"

@@ -81,8 +81,10 @@ def _what_failed(error: Exception, where: str) -> str:
         return f"{where} is gated; accept its terms on https://huggingface.co/{where}, then run `hf auth login`"
     if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
         return f"there is no {where} on the hub, or it asks for a login; check the id, or run `hf auth login`"
+    if Path(where).is_dir() and not (Path(where) / "config.json").is_file():
+        return f"{where} holds no config.json; give the folder that has it beside model.safetensors"
     if "safetensors" in str(error):
         return f"{where} has no safetensors file; a pickle could run code on this machine and is not loaded"
     if Path(where).is_dir():
-        return f"{where} cannot be loaded ({error}); it has to hold config.json and model.safetensors"
+        return f"{where} cannot be loaded ({error}); the files may be those of another class"
     return f"{where} could not be reached; give a folder with its files, or try again with a network"

@@ -52,9 +52,18 @@
     figure.prepend(bar);
   }
 
+  /** The plain rows give way to the table that is about to be made. */
+  function reveal() {
+    for (const rows of document.querySelectorAll("figure.ipiu-table [id$='_fallback']:not([hidden])")) {
+      rows.hidden = true;
+      document.getElementById(rows.id.replace("_fallback", "")).hidden = false;
+    }
+  }
+
+  const library = Object.keys(window).find((name) => name.startsWith("_itables_"));
+  window[library].then(reveal);
   if (window.ipiuTables) return; // in a notebook each table brings the script
   window.ipiuTables = true;
-  const library = Object.keys(window).find((name) => name.startsWith("_itables_"));
   window[library].then(({ jQuery }) => {
     const start = (settings) => {
       const figure = settings.nTableWrapper.closest("figure.ipiu-table[data-filters]");

@@ -44,7 +44,7 @@ class Table:
 
         shown = self._shown()
         digest = hashlib.sha256(f"{shown.to_json()}{self.title}".encode()).hexdigest()[:12]
-        return to_html_datatable(
+        html = to_html_datatable(
             shown,
             connected=False,
             table_id=f"ipiu-{digest}",  # by content, so that the same table gives the same page
@@ -58,6 +58,10 @@ class Table:
             scrollX=True,
             order=[],
         )
+        # the plain rows stay until the table is alive (table.js), without remarks on cells to run
+        for remark in (r"<sup><noscript>.*?</sup>", r"Loading ITables.*?\?\)", r"<script>document.*?</script>"):
+            html = re.sub(remark, "", html, count=1, flags=re.DOTALL)
+        return html
 
     def _shown(self) -> pd.DataFrame:
         """The frame as escaped HTML; the first column leads to the address of its row."""

@@ -2,12 +2,15 @@
 
 import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from ipiu.atlas import store
 from ipiu.atlas.check import check
 from ipiu.errors import IpiuError
+
+ROOT = Path(__file__).parents[2]
 
 
 def faults(records) -> list[str]:
@@ -27,9 +30,19 @@ def test_the_records_of_the_book_are_valid_and_linked():
 @pytest.mark.parametrize(
     ("name", "old", "new", "says"),
     [
-        ("vision", "doi: 10.1038/s41467-024-44824-z", "doi: doi.org/10.1038/s41467", "medsam: doi: .* is not a DOI, as"),
+        (
+            "vision",
+            "doi: 10.1038/s41467-024-44824-z",
+            "doi: doi.org/10.1038/s41467",
+            "medsam: doi: .* is not a DOI, as",
+        ),
         ("vision", "arxiv: '2304.12306'", "arxiv: 2304.12306v2", "medsam: arxiv: .* is not an arXiv id, as"),
-        ("vision", "modalities: [ct, mri,", "modalities: [ct, mrt,", "modalities.1: 'mrt' is not a known modality.*mri"),
+        (
+            "vision",
+            "modalities: [ct, mri,",
+            "modalities: [ct, mrt,",
+            "modalities.1: 'mrt' is not a known modality.*mri",
+        ),
         ("vision", "code: https://github.com/bowang-lab/MedSAM", "code: github.com/x", "medsam: code: .* full address"),
         ("vision", "code_license: Apache-2.0", "code_license: Apache 2", "LicenseRef-<Name>"),
         ("vision", "weights_access: open", "weights_access: free", "'free' is not a known access"),
@@ -51,7 +64,9 @@ def test_a_wrong_field_is_named_with_file_line_and_remedy(records, damage, name,
 
 def test_a_field_without_a_source_is_refused(records, damage):
     damage("vision", "fields: [name, title,", "fields: [title,")
-    assert any("name: stated without a source; add it to evidence, or leave it out" in fault for fault in faults(records))
+    assert any(
+        "name: stated without a source; add it to evidence, or leave it out" in fault for fault in faults(records)
+    )
 
 
 def test_a_record_without_any_source_is_refused(records):
@@ -120,3 +135,11 @@ def test_sources_not_read_for_long_are_stale_but_not_invalid(records):
 def test_a_work_without_a_year_is_refused(records, damage):
     damage("works", "  year: 2009\n", "")
     assert any("the field is missing" in fault or "needs a year" in fault for fault in faults(records))
+
+
+def test_the_record_that_contributing_shows_is_valid(records):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    example = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1]
+    path = records / "vision.yaml"
+    path.write_text(f"{path.read_text(encoding='utf-8')}\n{example}", encoding="utf-8")
+    assert check(records)
