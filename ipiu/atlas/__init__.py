@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from ipiu.names import nearest
 
-__all__ = ["challenges", "datasets", "figures", "find", "metrics", "models", "show", "works"]
+__all__ = ["challenges", "datasets", "figures", "find", "links", "metrics", "models", "show", "works"]
 
 
 def __getattr__(name: str):
@@ -25,11 +25,17 @@ def __getattr__(name: str):
         value = Collection.of(name)
     elif name == "find":
         from ipiu.atlas.search import find as value
-    elif name == "show":
-        from ipiu.atlas.show import shown as value
+    elif name in ("show", "links"):
+        from ipiu.atlas import listing
+
+        value = getattr(listing, name)
     elif name == "figures":
         from importlib import import_module
 
+        from ipiu.errors import require
+
+        for library in ("plotly", "networkx", "scipy"):
+            require(library, extra="atlas")
         value = import_module("ipiu.atlas.figures")
     else:
         msg = f"module 'ipiu.atlas' has no attribute {name!r}; {nearest(name, __all__)}"

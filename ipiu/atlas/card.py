@@ -83,12 +83,13 @@ _EXPECTED = {
 
 
 class Piece(NamedTuple):
-    """A part of a fact: text, an address it leads to, or another record; formulas are LaTeX."""
+    """A part of a fact: text, the address or the record it leads to, and whether it is LaTeX or code."""
 
     text: str
     url: str | None = None
     record: Record | None = None
     formula: bool = False
+    code: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,8 @@ class Card:
 
     def _repr_html_(self) -> str:
         number = {url: place for place, url in enumerate(self.sources, 1)}
-        rows = "".join(
-            f"<tr><th scope='row'>{escape(fact.label)}</th><td>{_html(fact.pieces)}{_marks(fact, number)}</td></tr>"
-            for fact in self.facts
-        )
-        missing = f"<tr><th scope='row'>Not confirmed</th><td>{escape(', '.join(self.unconfirmed))}</td></tr>"
+        rows = "".join(_row(fact.label, f"{_html(fact.pieces)}{_marks(fact, number)}") for fact in self.facts)
+        missing = _row("Not confirmed", escape(", ".join(self.unconfirmed)))
         links = "".join(f"<li><a href='{escape(url)}'>{escape(url)}</a></li>" for url in self.sources)
         name = escape(str(self.record.stated.get("name", self.record.id)))
         return (
@@ -154,6 +152,12 @@ class Card:
         if self.unconfirmed:
             lines.append(f"Not confirmed: {', '.join(self.unconfirmed)}")
         return "\n".join([self.record.cite(), *lines])
+
+
+def _row(label: str, said: str) -> str:
+    """One line of a card; a notebook would set it to the right."""
+    left = "style='text-align:left'"
+    return f"<tr><th scope='row' {left}>{escape(label)}</th><td {left}>{said}</td></tr>"
 
 
 def _pieces(field: str, value: Any, words: str | None) -> Iterator[Piece]:
@@ -180,6 +184,8 @@ def _pieces(field: str, value: Any, words: str | None) -> Iterator[Piece]:
         yield Piece(f"{value.metric} {value.value} on {value.dataset} ({value.task}), as its source reports it")
     elif field == "checkpoint":
         yield from _checkpoint(value)
+    elif field in ("loader", "library"):
+        yield from (Piece(part.strip(), code=True) for part in value.split(";"))
     elif field in ("code", "weights", "homepage"):
         yield Piece(value.removeprefix("https://"), url=value)
     else:
@@ -198,7 +204,9 @@ def _html(pieces: tuple[Piece, ...]) -> str:
     said = []
     for piece in pieces:
         url = piece.url or (piece.record and piece.record.link)
-        text = rf"\({escape(piece.text)}\)" if piece.formula else escape(piece.text)
+        text = escape(piece.text)
+        if piece.formula or piece.code:
+            text = rf"\({text}\)" if piece.formula else f"<code>{text}</code>"
         said.append(f"<a href='{escape(url)}'>{text}</a>" if url else text)
     return ", ".join(said)
 

@@ -36,15 +36,16 @@ class Report:
 
 
 def valid(kind: str, path: Path) -> tuple[list[Entry], list[dict], list[Fault]]:
-    """The entries of a file, its records with every field of the schema, and what is wrong with them."""
+    """The valid entries of a file, their records with every field of the schema, and what is wrong with the others."""
     entries, faults = read(path)
-    records = []
+    good, records = [], []
     for entry in entries:
         try:
             records.append(schema.KINDS[kind].model_validate(entry.data).model_dump())
+            good.append(entry)
         except ValidationError as error:
             faults += [_fault(kind, entry, told) for told in error.errors()]
-    return entries, records, faults
+    return good, records, faults
 
 
 def check(folder: Path = FOLDER, *, today: date | None = None) -> Report:
@@ -64,13 +65,14 @@ def check(folder: Path = FOLDER, *, today: date | None = None) -> Report:
         ``stale``: sources not read for 18 months; ``unlinked``: no address by which a reader gets to the work
     """
     entries = {kind: [] for kind in FILES}
-    invalid = []
+    invalid, ids = [], {kind: set() for kind in FILES}
     for kind, names in FILES.items():
         for name in names:
-            found, _, faults = valid(kind, folder / f"{name}.yaml")
+            path = folder / f"{name}.yaml"
+            found, _, faults = valid(kind, path)
             entries[kind] += found
             invalid += faults
-    ids = {kind: {entry.id for entry in found} for kind, found in entries.items()}
+            ids[kind] |= {entry.id for entry in read(path)[0]} if faults else {entry.id for entry in found}
     report = Report({kind: len(found) for kind, found in entries.items()}, invalid)
     for found in entries.values():
         report.invalid.extend(_used_twice(found))
@@ -79,8 +81,8 @@ def check(folder: Path = FOLDER, *, today: date | None = None) -> Report:
             report.stale.extend(_stale(entry, today or date.today()))
             report.unlinked.extend(_unlinked(entry))
     for entry in entries["models"]:
-        if entry.data.get("category") in schema.vocabulary.CATEGORY and entry.data["category"] != entry.path.stem:
-            category = entry.data["category"]
+        category = entry.data["category"]
+        if category != entry.path.stem:
             report.invalid.append(entry.fault(f"{category!r} belongs into {category}.yaml; move it", ("category",)))
     return report
 
@@ -90,13 +92,14 @@ def _fault(kind: str, entry: Entry, told: dict) -> Fault:
     place = told["loc"]
     name = str(place[-1]) if place else ""
     if told["type"] == "extra_forbidden":
-        message = f"there is no such field; {nearest(name, schema.fields(kind))}"
+        message = f"there is no such field; {nearest(name, schema.fields(kind, place))}"
     elif told["type"] == "missing":
         message = "the field is missing; a record cannot do without it"
     else:
         message = told["msg"].removeprefix("Value error, ")
-        if not place and (field := re.match(r"\w+", message)[0]) in entry.data:
-            place, message = (field,), message.removeprefix(f"{field}: ")
+        first = re.match(r"\w+", message)
+        if not place and first and first[0] in entry.data:
+            place, message = (first[0],), message.removeprefix(f"{first[0]}: ")
     return entry.fault(message, place)
 
 
@@ -116,7 +119,7 @@ def _pointers(entry: Entry, ids: dict[str, set[str]]) -> Iterator[Fault]:
     """Ids that no record has."""
     for name, kind in POINTERS.items():
         for number, target in enumerate(entry.data.get(name) or ()):
-            if target not in ids[kind]:
+            if ids[kind] and target not in ids[kind]:
                 yield entry.fault(
                     f"no record of {kind} has the id {target!r}; {nearest(target, ids[kind])}", (name, number)
                 )
@@ -127,7 +130,7 @@ def _pointers(entry: Entry, ids: dict[str, set[str]]) -> Iterator[Fault]:
 def _stale(entry: Entry, today: date) -> Iterator[Fault]:
     """Whether the sources were read too long ago."""
     checked = entry.data.get("checked")
-    if isinstance(checked, str) and len(checked) == 7:
+    if checked:
         year, month = map(int, checked.split("-"))
         age = (today.year - year) * 12 + today.month - month
         if age > MONTHS:
@@ -140,6 +143,4 @@ def _unlinked(entry: Entry) -> Iterator[Fault]:
     """Whether nothing leads to the work itself."""
     links = ("doi", "arxiv", "url", "code", "homepage", "weights", "works")
     if "evidence" in entry.data and not any(entry.data.get(name) for name in links):
-        if not entry.data["evidence"]:
-            return
         yield entry.fault(f"no field leads to the work; state one of {', '.join(links)}")

@@ -133,6 +133,8 @@ def _kind(venue: str) -> str:
 def _people(authors: list[str]) -> str:
     """Up to three family names, then et al."""
     families = [person.split(",")[0] for person in authors if person != "others"]
+    if not families:
+        return ""
     if len(families) > 3 or "others" in authors:
         return f"{families[0]} et al."
     return f"{', '.join(families[:-1])} and {families[-1]}" if len(families) > 1 else "".join(families)

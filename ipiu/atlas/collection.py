@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ipiu.atlas.record import Model, Record
@@ -104,8 +105,9 @@ class Collection(Mapping[str, Record]):
         ----------
         asked
             ``category``, ``modality``, ``dimensionality``, ``task``, ``prompt``, ``holds``, ``access``, ``suits``,
-            ``fails``: a word of the vocabulary, or several that all must hold. Any other field or property: a value it
-            equals (``open_weights=True``, ``runnable=True``, ``year=2024``, ``doi=None`` for "not confirmed").
+            ``fails``: words of the vocabulary. Any other field or property: a value (``open_weights=True``,
+            ``runnable=True``, ``year=2024``; ``doi=None`` for "not confirmed"). Of several values, a field that is a
+            list has to hold all (``modality=["ct", "text"]``), a field with one value any (``year=[2023, 2024]``).
 
         Returns
         -------
@@ -116,6 +118,11 @@ class Collection(Mapping[str, Record]):
         ------
         IpiuError
             Where there is no such field, or no such word; the message names the nearest ones.
+
+        Examples
+        --------
+        >>> from ipiu import atlas
+        >>> list(atlas.datasets.where(holds=["image", "ehr", "outcome"], access="open"))
         """
         tests = [self._test(name, value) for name, value in asked.items()]
         return Collection(self.kind, [record for record in self.values() if all(test(record) for test in tests)])
@@ -127,6 +134,16 @@ class Collection(Mapping[str, Record]):
         ----------
         columns
             fields wanted; without any, those that fit a screen. Lists are joined with commas.
+
+        Returns
+        -------
+        DataFrame
+            one row a record
+
+        Raises
+        ------
+        IpiuError
+            Where there is no such field.
         """
         import pandas as pd
 
@@ -148,32 +165,56 @@ class Collection(Mapping[str, Record]):
         return "\n".join([f"{len(self)} {self.kind}", *lines])
 
     def _repr_html_(self) -> str:
-        from ipiu.atlas.show import shown
+        from ipiu.atlas.listing import show
 
-        return shown(self)._repr_html_()
+        try:
+            return show(self)._repr_html_()
+        except ImportError as error:  # without itables, all rows and no lists
+            return f"<p>{escape(str(error))}</p>{self.table().to_html(escape=True, na_rep='')}"
 
     def _nearest(self, id: str) -> str:
         """The ids nearest to a wrong one: first those whose name has it."""
-        named = [known for known, record in self.items() if plain(id) in plain(record.stated.get("name", ""))]
-        return f"did you mean {' or '.join(named[:4])}?" if named else nearest(id, self._records)
+        asked = plain(id)
+        named = [known for known, record in self.items() if asked and asked in plain(record.stated.get("name", ""))]
+        if named:
+            return f"did you mean {' or '.join(named[:4])}?"
+        return f"{nearest(id, self._records)}; `ipiu.atlas.find` searches their text"
 
     def _has(self, name: str) -> None:
         """Refuse a field that these records do not have."""
-        sample = next(iter(self.values()), None)
-        if sample is not None and name not in dir(sample):
-            msg = f"records of {self.kind} have no field {name!r}; {nearest(name, [*ASKED, *dir(sample)])}"
+        kind = Model if self.kind == "models" else Record
+        known = {
+            *_fields(self.kind),
+            *(n for n, value in vars(kind).items() if isinstance(value, property)),
+            "link",
+            "key",
+        }
+        if name not in known:
+            askable = [asked for asked, (field, _) in ASKED.items() if field in known]
+            msg = f"records of {self.kind} have no field {name!r}; {nearest(name, list(dict.fromkeys([*askable, *known])))}"
             raise IpiuError(msg)
 
     def _test(self, name: str, value: Any):
         """A function that says whether a record answers to ``name=value``."""
         field, words = ASKED.get(name, (name, None))
+        words = words or dict(ASKED.values()).get(field)
         self._has(field)
-        if value is None or isinstance(value, bool):
+        if value is None or (isinstance(value, bool) and not words):
             return lambda record: getattr(record, field) is value
-        wanted = list(value) if isinstance(value, list | tuple | set | frozenset) else [value]
+        wanted = list(value) if isinstance(value, list | tuple | set | frozenset | range) else [value]
+        if not wanted or any(isinstance(item, bool) for item in wanted):
+            msg = f'{name}={value!r} asks for nothing; give a word, several, or None for "not confirmed"'
+            raise IpiuError(msg)
         if words:
             wanted = [_word(name, word, words) for word in wanted]
         return lambda record: _holds(getattr(record, field), wanted)
+
+
+def _fields(kind: str) -> list[str]:
+    """The names of the fields of a kind."""
+    from ipiu.atlas.store import load
+
+    return list(load(kind)[0])
 
 
 def _word(name: str, word: str, vocabulary: str) -> str:
@@ -182,7 +223,7 @@ def _word(name: str, word: str, vocabulary: str) -> str:
     known |= {plain(label): entry for entry, (label, _) in VOCABULARIES[vocabulary].items()}
     if plain(word) not in known:
         told = {entry: plain(f"{label} {more}") for entry, (label, more) in VOCABULARIES[vocabulary].items()}
-        meant = [entry for entry, text in told.items() if plain(word) in text]
+        meant = [entry for entry, text in told.items() if plain(word) and plain(word) in text]
         near = f"did you mean {' or '.join(meant)}?" if meant else nearest(word, VOCABULARIES[vocabulary])
         msg = f"{name}={word!r} is no word of the atlas; {near}"
         raise IpiuError(msg)
@@ -190,10 +231,8 @@ def _word(name: str, word: str, vocabulary: str) -> str:
 
 
 def _holds(value: Any, wanted: list) -> bool:
-    """Whether a field has all that is wanted."""
-    if isinstance(value, list):
-        return all(item in value for item in wanted)
-    return value is not None and all(item == value for item in wanted)
+    """Whether a list has all that is wanted, or a single value is any of it."""
+    return all(item in value for item in wanted) if isinstance(value, list) else value in wanted
 
 
 def _cell(value: Any) -> Any:

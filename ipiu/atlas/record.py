@@ -20,7 +20,7 @@ class Record:
     >>> medsam.tasks
     ['segmentation']
     >>> medsam.sources("doi")
-    ['https://doi.org/10.1038/s41467-024-44824-z']
+    ['https://github.com/bowang-lab/MedSAM']
     """
 
     def __init__(self, kind: str, data: dict[str, Any]):
@@ -34,6 +34,12 @@ class Record:
             msg = f"a record of {self._kind} has no field {name!r}; {nearest(name, dir(self))}"
             raise AttributeError(msg)
         return _opened(self._data[name])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            msg = f"records are not changed in memory; mend {name} in ipiu/atlas/records, where its source stands, too"
+            raise AttributeError(msg)
+        super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
         return sorted({*self._data, *(name for name in super().__dir__() if not name.startswith("_"))})
@@ -77,7 +83,7 @@ class Record:
         return f"book/atlas/{self.kind}/{self.id}.html"
 
     @property
-    def key(self) -> str:
+    def key(self) -> str | None:
         """The key of its work in ``book/references.bib``; None where the record names no work."""
         from ipiu.atlas.cite import key
 
@@ -137,6 +143,11 @@ class Model(Record):
             a folder or hub id to take the weights from instead of the published address
         options
             handed to ``from_pretrained`` of the class
+
+        Returns
+        -------
+        transformers.PreTrainedModel
+            in evaluation mode
 
         Raises
         ------

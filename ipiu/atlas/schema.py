@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -94,7 +94,7 @@ Doi = Annotated[str, _form(r"10\.\d{4,9}/[^\s?#]+", "a DOI, as 10.1038/s41586-02
 Arxiv = Annotated[
     str, _form(r"\d{2}(0[1-9]|1[0-2])\.\d{4,5}", "an arXiv id, as 2304.12306, in quotes, without version")
 ]
-Url = Annotated[str, _form(r"https?://[\w.-]+(:\d+)?(/\S*)?", "a full address"), AfterValidator(_no_mirror)]
+Url = Annotated[str, _form(r"https?://[\w.-]+(:\d+)?(/[^\s\"'`\\]*)?", "a full address"), AfterValidator(_no_mirror)]
 Licence = Annotated[str, AfterValidator(_licence)]
 Year = Annotated[int, Field(ge=1900, le=2100)]
 Month = Annotated[str, _form(r"20\d\d-(0[1-9]|1[0-2])", "a month, as 2026-11, in quotes")]
@@ -320,6 +320,8 @@ KINDS: dict[str, type[BaseModel]] = {
 }
 
 
-def fields(kind: str) -> dict[str, Any]:
-    """Field name -> pydantic's description of it."""
-    return KINDS[kind].model_fields
+def fields(kind: str, place: tuple = ()) -> list[str]:
+    """The names of the fields of a kind, or of the part of it that ``place`` points into."""
+    parts = {part.__name__.lower(): part for part in (Evidence, Scale, Parameters, Checkpoint, Headline, Measurable)}
+    form = parts.get(str(place[0]), KINDS[kind]) if len(place) > 1 else KINDS[kind]
+    return list(form.model_fields)

@@ -56,13 +56,18 @@ def find(text: str, *, most: int = 20) -> Found:
     Found
         a list of records of all kinds, best first
 
+    Raises
+    ------
+    IpiuError
+        Where the text has no word.
+
     Examples
     --------
     >>> from ipiu import atlas
     >>> atlas.find("3D promptable CT")[0].tasks
     ['segmentation']
     """
-    words = re.findall(r"\w+", text.lower())
+    words = re.findall(r"\w+", str(text).lower())
     if not words:
         msg = f"there is nothing to look for in {text!r}; give a word or two"
         raise IpiuError(msg)
@@ -75,10 +80,10 @@ def find(text: str, *, most: int = 20) -> Found:
         rows = _index().execute(
             # a name weighs most, then the words of the vocabularies, then the running text
             "SELECT kind, id FROM records WHERE records MATCH ? ORDER BY bm25(records, 0, 0, 8, 4, 1) LIMIT ?",
-            (query, most),
+            (query, max(most, 0)),
         )
         found |= dict.fromkeys(rows.fetchall())
-    return Found(getattr(atlas, kind)[id] for kind, id in list(found)[:most])
+    return Found(getattr(atlas, kind)[id] for kind, id in list(found)[: max(most, 0)])
 
 
 @cache

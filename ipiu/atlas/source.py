@@ -72,8 +72,12 @@ def read(path: Path) -> tuple[list[Entry], list[Fault]]:
                 Fault(path, node.start_mark.line + 1, "a record has to be a mapping that begins with `- id:`")
             )
             continue
-        faults += [Fault(path, line, f"{name!r} is stated twice; keep one") for name, line in _repeated(node)]
-        entries.append(Entry(path, _value(node), dict(_lines(node))))
+        try:
+            faults += [Fault(path, line, f"{name!r} is stated twice; keep one") for name, line in _repeated(node)]
+            entries.append(Entry(path, _value(node), dict(_lines(node))))
+        except (yaml.YAMLError, ValueError, TypeError) as error:
+            line = node.start_mark.line + 1
+            faults.append(Fault(path, line, f"a value of this record is none of YAML's ({error}); put it in quotes"))
     return entries, faults
 
 

@@ -51,9 +51,12 @@ def _compiled(kind: str, path: Path) -> list[dict]:
     digest.update(path.read_bytes())
     made = path.parent / "__pycache__" / f"{path.stem}.{digest.hexdigest()[:16]}.json"
     try:
-        return json.loads(made.read_bytes())
+        records = json.loads(made.read_bytes())
+        if isinstance(records, list):
+            return records
     except (OSError, ValueError):
-        records = _checked(kind, path)
+        pass
+    records = _checked(kind, path)
     try:
         for old in made.parent.glob(f"{path.stem}.*.json"):
             old.unlink(missing_ok=True)
@@ -79,4 +82,6 @@ def _checked(kind: str, path: Path) -> list[dict]:
 def _schema_digest() -> bytes:
     """SHA-256 over what decides the compiled form."""
     here = Path(__file__).parent
-    return hashlib.sha256(b"".join((here / name).read_bytes() for name in ("schema.py", "vocabulary.py"))).digest()
+    return hashlib.sha256(
+        b"".join((here / name).read_bytes() for name in ("check.py", "schema.py", "source.py", "vocabulary.py"))
+    ).digest()

@@ -87,6 +87,8 @@ def _piece(piece: Piece) -> str:
     """One part, as a link where it leads somewhere."""
     if piece.record:
         return f"[{plain(piece.text)}](../{piece.record.kind}/{piece.record.id}.md)"
+    if piece.code:
+        return "`" + piece.text.replace("`", "'") + "`"
     return f"[{plain(piece.text)}]({piece.url})" if piece.url else plain(piece.text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +17,7 @@ import yaml
 from ipiu.cases.case import Case, Outcome, Source
 from ipiu.cases.cohort import Cohort
 from ipiu.errors import IpiuError, require
+from ipiu.names import nearest
 
 # package -> the extra of ipiu that brings it; nibabel and pydicom always come along
 EXTRAS = {"nilearn": "samples", "skimage": "samples", "sklearn": "samples", "sksurv": "samples"}
@@ -87,9 +87,7 @@ class Samples(Mapping[str, Sample]):
     def __getitem__(self, name: str) -> Sample:
         if name in self._items:
             return self._items[name]
-        near = difflib.get_close_matches(str(name).lower(), self._items, n=3, cutoff=0.4)
-        meant = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self._items)}"
-        msg = f"there is no sample {name!r}; {meant}"
+        msg = f"there is no sample {name!r}; {nearest(name, self._items)}"
         raise UnknownSampleError(msg)
 
     def __iter__(self) -> Iterator[str]:

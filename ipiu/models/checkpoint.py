@@ -33,6 +33,8 @@ def load(model: Model, source: str | Path | None = None, **options: Any) -> Any:
     IpiuError
         Where the atlas knows no stock class for it, the weights cannot be reached or are gated, or exist only as a
         pickle, which could run code on this machine.
+    ImportError
+        Where transformers is not installed.
 
     Examples
     --------
@@ -42,14 +44,41 @@ def load(model: Model, source: str | Path | None = None, **options: Any) -> Any:
     if not model.runnable:
         msg = f"{model.id}: {_why_not(model)}; `atlas.models.where(runnable=True)` lists those that run"
         raise IpiuError(msg)
+    if "use_safetensors" in options:
+        msg = f"{model.id}: use_safetensors cannot be chosen; a pickle could run code on this machine"
+        raise IpiuError(msg)
     transformers = require("transformers", extra="models")
-    kind = getattr(transformers, model.checkpoint.loader.removeprefix("transformers."))
+    from safetensors import SafetensorError
+
     where = str(source or model.checkpoint.id)
+    kind = getattr(transformers, model.checkpoint.loader.removeprefix("transformers."), None)
+    if kind is None:
+        msg = f"{model.id}: this transformers has no {model.checkpoint.loader}; update transformers"
+        raise IpiuError(msg)
     try:
-        return kind.from_pretrained(where, use_safetensors=True, **options).eval()
-    except (OSError, ValueError) as error:
+        network, told = kind.from_pretrained(where, use_safetensors=True, output_loading_info=True, **options)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         msg = f"{model.id}: {_what_failed(error, where)}"
         raise IpiuError(msg) from error
+    _look_for_missing(network, set(told["missing_keys"]), where)
+    return network.eval()
+
+
+def _look_for_missing(network: Any, missing: set[str], where: str) -> None:
+    """Refuse weights of another model, and say which few parts the weights do not hold and are random therefore."""
+    named = {name for name, _ in network.named_parameters()}
+    if len(missing & named) > len(named) / 2:
+        msg = f"{where} holds weights of another model: {len(missing)} of {len(named)} that {type(network).__name__} needs"
+        raise IpiuError(f"{msg} are missing; give the folder or id that the atlas names")
+    if missing:
+        import warnings
+
+        some = ", ".join(sorted(missing)[:3])
+        warnings.warn(
+            f"{where} holds no weights for {len(missing)} parts of {type(network).__name__} ({some}); they are random, and "
+            "what comes out of them means nothing",
+            stacklevel=4,
+        )
 
 
 def _why_not(model: Model) -> str:
@@ -70,7 +99,12 @@ def _why_not(model: Model) -> str:
 
 def _what_failed(error: Exception, where: str) -> str:
     """What went wrong on the way to the weights, and what to do."""
-    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+    )
 
     causes = []
     cause: BaseException | None = error
@@ -81,10 +115,13 @@ def _what_failed(error: Exception, where: str) -> str:
         return f"{where} is gated; accept its terms on https://huggingface.co/{where}, then run `hf auth login`"
     if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
         return f"there is no {where} on the hub, or it asks for a login; check the id, or run `hf auth login`"
-    if Path(where).is_dir() and not (Path(where) / "config.json").is_file():
+    folder = Path(where).is_dir()
+    if folder and not (Path(where) / "config.json").is_file():
         return f"{where} holds no config.json; give the folder that has it beside model.safetensors"
-    if "safetensors" in str(error):
-        return f"{where} has no safetensors file; a pickle could run code on this machine and is not loaded"
-    if Path(where).is_dir():
-        return f"{where} cannot be loaded ({error}); the files may be those of another class"
-    return f"{where} could not be reached; give a folder with its files, or try again with a network"
+    if not folder and (where.count("/") > 1 or where.startswith((".", "/", "~"))):
+        return f"there is no folder {where}; check the path"
+    if "safetensors" in str(error) and not isinstance(error, RuntimeError):
+        return f"{where} has no safetensors file that can be read ({error}); a pickle is not loaded, it could run code here"
+    if any(isinstance(cause, LocalEntryNotFoundError | OfflineModeIsEnabled | ConnectionError) for cause in causes):
+        return f"{where} could not be reached; give a folder with its files, or try again with a network"
+    return f"{where} cannot be loaded ({error}); the files or options may be those of another class"

@@ -16,13 +16,10 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure as MatplotlibFigure
 
+from ipiu.view.colours import COLOURS
+
 if TYPE_CHECKING:
     import pandas as pd
-
-# Contrast on white | on #121212, by WCAG 2: blue 5.2 | 3.6, orange 3.5 | 5.3, teal 3.1 | 6.0, magenta 3.6 | 5.2,
-# brown 5.6 | 3.4, grey 5.2 | 3.6. All pairs of the first three, and nearly all others, stay apart under
-# protanopia, deuteranopia and tritanopia; what must not be confused is told apart by line style as well.
-COLOURS = ("#2371ad", "#d9691e", "#21a398", "#d152d1", "#8a5f3c", "#6c6c74")
 
 _STYLE = {
     "axes.labelsize": 10,

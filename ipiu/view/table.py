@@ -18,6 +18,13 @@ from ipiu.errors import IpiuError, require
 if TYPE_CHECKING:
     import pandas as pd
 
+# what the pages' own style sheet says, as far as a notebook needs it
+_STYLE = """<style>
+.ipiu-table-filters { display: flex; flex-wrap: wrap; gap: 0.4em 1em; align-items: end; }
+.ipiu-table-filters label { display: flex; flex-direction: column; font-size: 0.85em; }
+.ipiu-table :is(th, td) { text-align: left !important; }
+</style>"""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -30,7 +37,7 @@ class Table:
 
     def to_html(self) -> str:
         """The table as HTML. On a page the script beside it brings it to life; elsewhere the script comes along."""
-        library = "" if os.environ.get("IPIU_PAGES") else f"<script>{script()}</script>"
+        library = "" if os.environ.get("IPIU_PAGES") else f"{_STYLE}<script>{script()}</script>"
         columns = json.dumps([self.frame.columns.get_loc(name) for name in self.filters])
         title = escape(self.title)
         return (

@@ -1,6 +1,9 @@
 """The pictures of the atlas show what the records say."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -24,6 +27,17 @@ def test_a_picture_has_words_a_table_and_the_same_bytes_every_time(name):
     assert len(once.alt) > 20
     assert len(once.table) > 0
     assert once.to_html() == again.to_html()
+
+
+def test_the_graph_is_drawn_the_same_whatever_the_order_of_sets():
+    code = "from ipiu import atlas\nprint(atlas.figures.leakage(atlas.models, atlas.datasets).to_html())"
+    drawn = {
+        subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(drawn) == 1
 
 
 @pytest.mark.parametrize("name", ["taxonomy", "timeline", "scale", "people", "leakage"])

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from ipiu.atlas.collection import Collection
 from ipiu.atlas.figures.look import figure
 from ipiu.view.chart import Chart, chart
-from ipiu.view.figure import COLOURS
+from ipiu.view.colours import COLOURS
 
 
 def overlaps(models: Collection, datasets: Collection) -> pd.DataFrame:
@@ -42,8 +42,7 @@ def leakage(models: Collection, datasets: Collection) -> Chart:
         graph.add_edges_from((whole.id, part) for part in whole.contains or ())
     trained = {id: [m.name for m in models.values() if id in (m.pretrained_on or ())] for id in datasets}
     tested = {id: [m.name for m in models.values() if id in (m.evaluated_on or ())] for id in datasets}
-    graph.add_nodes_from(id for id in datasets if trained[id] and tested[id])
-    place = nx.spring_layout(graph, k=1.1 / max(len(graph), 1) ** 0.5, iterations=300, seed=0)
+    place = _placed(graph)
     traces = [_lines(graph, place)]
     kinds = (
         ("both pretraining and test", lambda id: trained[id] and tested[id], COLOURS[1], "diamond"),
@@ -58,12 +57,33 @@ def leakage(models: Collection, datasets: Collection) -> Chart:
     both = sum(bool(trained[id] and tested[id]) for id in graph)
     hidden = {"visible": False, "fixedrange": True}
     return chart(
-        figure(traces, height=620, margin={"l": 0, "r": 0, "t": 60, "b": 0}, xaxis=hidden, yaxis=hidden),
+        figure(traces, height=700, margin={"l": 0, "r": 0, "t": 60, "b": 0}, xaxis=hidden, yaxis=hidden),
         alt=f"{len(graph)} data sets, {graph.number_of_edges()} pairs of which share cases; "
         f"{both} serve models for pretraining and as a test.",
         title="Data sets of the atlas that share cases (lines), and what models use them for. A mark leads to a card.",
         table=overlaps(models, datasets),
     )
+
+
+def _placed(graph: nx.Graph) -> dict[str, tuple[float, float]]:
+    """Where each data set is drawn: groups that share no case stand apart, the largest above the others."""
+    groups = sorted((sorted(group) for group in nx.connected_components(graph)), key=lambda group: (-len(group), group))
+    place, left, low, row = {}, 0.0, 0.0, 0.0
+    for number, group in enumerate(groups):
+        width = 1.0 if number == 0 else 0.11 * len(group) + 0.1
+        height = 0.62 if number == 0 else 0.14
+        if left + width > 1.0 + 1e-9:
+            left, low, row = 0.0, low - row, 0.0
+        part = nx.Graph()  # nodes in a fixed order: the layout depends on it, and a subgraph keeps none
+        part.add_nodes_from(group)
+        part.add_edges_from(edge for edge in graph.edges if edge[0] in group)
+        drawn = nx.kamada_kawai_layout(part)
+        spread = {axis: [point[axis] for point in drawn.values()] for axis in (0, 1)}
+        for id, point in drawn.items():
+            x, y = ((point[axis] - min(spread[axis])) / (max(spread[axis]) - min(spread[axis]) or 1) for axis in (0, 1))
+            place[id] = (left + width * (0.1 + 0.8 * x), low - height * (0.15 + 0.7 * y))
+        left, row = left + width, max(row, height)
+    return place
 
 
 def _lines(graph: nx.Graph, place: dict) -> go.Scatter:
@@ -85,7 +105,8 @@ def _marks(name, ids, colour, symbol, place, datasets, trained, tested) -> go.Sc
     ]
     return go.Scatter(
         x=[place[id][0] for id in ids], y=[place[id][1] for id in ids], mode="markers+text", name=name,
-        text=[datasets[id].name.split(" (")[0] for id in ids], textposition="top center", textfont={"size": 11},
+        text=[min(datasets[id].name.split(" (")[0], id, key=len) for id in ids],
+        textposition="top center", textfont={"size": 11},
         customdata=[datasets[id].page for id in ids], hovertext=texts, hoverinfo="text", cliponaxis=False,
         marker={"color": colour, "symbol": symbol, "size": [_size(trained[id], tested[id]) for id in ids]},
     )  # fmt: skip

@@ -8,10 +8,10 @@ import plotly.graph_objects as go
 
 from ipiu.atlas.record import Record
 from ipiu.atlas.vocabulary import CATEGORY, MODALITY
-from ipiu.view.figure import COLOURS
+from ipiu.view.colours import COLOURS, DEEP
 
-# as the marks, deep enough for white text: contrast 5.2 to 6.5 by WCAG 2
-DEEP = dict(zip(CATEGORY, ("#1d6096", "#a84e12", "#12746c", "#9c2f9c"), strict=True))
+# as the marks, but deep enough for white text
+FILL = dict(zip(CATEGORY, DEEP, strict=False))
 COLOUR = dict(zip(CATEGORY, COLOURS, strict=False))
 MARK = dict(zip(CATEGORY, ("circle", "square", "diamond", "triangle-up"), strict=True))
 GREY = COLOURS[-1]

@@ -10,11 +10,11 @@ from ipiu.atlas.figures.look import figure
 from ipiu.atlas.record import Record
 from ipiu.atlas.vocabulary import CATEGORY
 from ipiu.view.chart import Chart, chart
-from ipiu.view.figure import COLOURS
+from ipiu.view.colours import DEEP
 
 # from open to closed; what is not confirmed comes last
 STEPS = ("open", "registration", "request", "credentialed", "closed", "not confirmed")
-SHADES = (*COLOURS[:5], "#b4b8bd")
+SHADES = (*DEEP[:5], "#b4b8bd")
 
 
 def openness(models: Collection) -> Chart:

@@ -10,7 +10,7 @@ from ipiu.atlas.figures.look import figure
 from ipiu.atlas.record import Record
 from ipiu.atlas.vocabulary import ACCESS, HOLDS
 from ipiu.view.chart import Chart, chart
-from ipiu.view.figure import COLOURS
+from ipiu.view.colours import COLOURS
 
 KINDS = ("image", "text", "ehr", "signal", "omics")
 MARKS = ("circle", "square", "diamond", "triangle-up", "x", "circle-open")

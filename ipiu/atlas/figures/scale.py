@@ -75,7 +75,7 @@ def _panel(number: int, unit: str, rows: int, counts: list[float]) -> dict:
     up = [top - 1 / rows + (0.22 / rows if rows > 1 else 0), top - 0.02]
     first = column == 0
     title = {"text": "parameters (millions)"} if first else {"text": ""}
-    shared = {"type": "log", "fixedrange": True, "exponentformat": "power", "dtick": 1}
+    shared = {"type": "log", "fixedrange": True, "exponentformat": "power", "dtick": 2}
     decades = [floor(log10(min(counts))) - 0.1, ceil(log10(max(counts))) + 0.1]
     x, y = _axis("x", number), _axis("y", number)
     return {

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ipiu.atlas.collection import Collection
-from ipiu.atlas.figures.look import DEEP, GREY, field_of, figure, hover
+from ipiu.atlas.figures.look import FILL, GREY, field_of, figure, hover
 from ipiu.atlas.vocabulary import CATEGORY
 from ipiu.view.chart import Chart, chart
 
@@ -24,12 +24,12 @@ def taxonomy(models: Collection) -> Chart:
     rows = [("all", "", f"{len(models)} models", len(models), GREY, "", "")]
     places = Counter((model.category, field_of(model)) for model in models.values())
     for category, count in Counter(model.category for model in models.values()).items():
-        rows.append((category, "all", CATEGORY[category][0], count, DEEP[category], "", f"{count} models"))
+        rows.append((category, "all", CATEGORY[category][0], count, FILL[category], "", f"{count} models"))
     for (category, field), count in places.items():
-        rows.append((f"{category}/{field}", category, field, count, DEEP[category], "", f"{count} models"))
+        rows.append((f"{category}/{field}", category, field, count, FILL[category], "", f"{count} models"))
     for model in models.values():
         place = f"{model.category}/{field_of(model)}"
-        rows.append((model.id, place, model.name, 1, DEEP[model.category], model.page, hover(model)))
+        rows.append((model.id, place, model.name, 1, FILL[model.category], model.page, hover(model)))
     ids, parents, labels, values, colours, pages, texts = map(list, zip(*rows, strict=True))
     tree = go.Treemap(
         ids=ids, parents=parents, labels=labels, values=values, customdata=pages, hovertext=texts, branchvalues="total",

@@ -59,11 +59,26 @@ FILTERS = {
     "works": (),
 }
 
-_FROM_CHAPTER = "../../"  # chapters lie two folders below the book's root
 
-
-def shown(records: Collection, *, title: str | None = None) -> Table:
+def show(records: Collection, *, title: str | None = None) -> Table:
     """The records as a table with lists to choose from; a name leads to the record's page, or to the work itself.
+
+    Parameters
+    ----------
+    records
+        a collection, or what :meth:`Collection.where` made of one
+    title
+        caption; by default how many there are
+
+    Returns
+    -------
+    Table
+        shown in a notebook and on a page
+
+    Raises
+    ------
+    ImportError
+        Where itables is not installed.
 
     Examples
     --------
@@ -72,15 +87,22 @@ def shown(records: Collection, *, title: str | None = None) -> Table:
     """
     from ipiu.view.table import table
 
-    on_a_page = os.environ.get("IPIU_PAGES") and records.kind != "works"
-    links = {id: f"{_FROM_CHAPTER}{record.page}" if on_a_page else record.link for id, record in records.items()}
     columns = SHOWN[records.kind]
     return table(
         frame(records),
         title=title or f"{len(records)} {records.kind.replace('datasets', 'data sets')} of the atlas",
         filters=[columns[name][0] for name in FILTERS[records.kind]],
-        links={id: link for id, link in links.items() if link},
+        links=links(records),
     )
+
+
+def links(records: Collection) -> dict[str, str]:
+    """Id -> address, for tables of one's own: the record's page on a page of the book, elsewhere the work itself."""
+    from ipiu.view.chart import FROM_CHAPTER
+
+    on_a_page = os.environ.get("IPIU_PAGES") and records.kind != "works"
+    found = {id: f"{FROM_CHAPTER}{record.page}" if on_a_page else record.link for id, record in records.items()}
+    return {id: address for id, address in found.items() if address}
 
 
 def frame(records: Collection) -> pd.DataFrame:
