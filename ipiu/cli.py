@@ -112,7 +112,7 @@ def _atlas_find(options: argparse.Namespace) -> int:
 def _atlas_show(options: argparse.Namespace) -> int:
     from ipiu import atlas
 
-    kinds = ("models", "datasets", "metrics", "challenges")
+    kinds = ("models", "datasets", "metrics", "challenges", "works")
     found = [getattr(atlas, kind)[options.id] for kind in kinds if options.id in getattr(atlas, kind)]
     for record in found or [atlas.models[options.id]]:  # where nothing has the id, the error names the nearest models
         print(repr(record.card))
@@ -134,8 +134,13 @@ def _book() -> Book:
     from ipiu.book.layout import Book
 
     try:
-        for module in ("psutil", "sphinx_external_toc"):
-            require(module, extra="book")
+        for module, extra in (
+            ("psutil", "book"),
+            ("sphinx_external_toc", "book"),
+            ("plotly", "atlas"),
+            ("itables", "atlas"),
+        ):
+            require(module, extra=extra)
     except ImportError as error:
         raise IpiuError(str(error)) from error
     return Book.find(Path.cwd())

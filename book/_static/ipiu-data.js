@@ -34,8 +34,8 @@
 
   async function draw(figure) {
     const stage = figure.querySelector(".ipiu-chart-stage");
-    const drawing = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
     try {
+      const drawing = JSON.parse(figure.querySelector("script[type='application/json']").textContent);
       const plotly = (await window.ipiuPage.load(`${scripts()}plotly.min.js`, true)) || window.Plotly;
       const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
       const options = { responsive: true, displaylogo: false, displayModeBar: false, scrollZoom: false };
@@ -51,7 +51,8 @@
       });
       figure.dataset.ipiuChart = "drawn";
     } catch (error) {
-      stage.textContent = `The chart could not be drawn (${error.message}); its numbers stand in the table below.`;
+      const table = figure.querySelector("details") ? "; its numbers stand in the table below" : "";
+      figure.querySelector(".ipiu-chart-note").textContent = `The chart could not be drawn (${error.message})${table}.`;
       figure.dataset.ipiuChart = "failed";
     }
   }

@@ -135,23 +135,42 @@ class Card:
         rest = [url for item in self.record.stated.get("evidence", []) for url in item.sources]
         return list(dict.fromkeys([*told, *rest]))
 
-    def _repr_html_(self) -> str:
+    def marks(self, fact: Fact) -> list[tuple[int, str]]:
+        """Number and address of a fact's sources; a fact without any is our reading."""
         number = {url: place for place, url in enumerate(self.sources, 1)}
-        rows = "".join(_row(fact.label, f"{_html(fact.pieces)}{_marks(fact, number)}") for fact in self.facts)
-        missing = _row("Not confirmed", escape(", ".join(self.unconfirmed)))
+        return [(number[url], url) for url in fact.sources]
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return str(self.record.stated.get("name") or self.record.stated.get("title", self.record.id))
+
+    def _repr_html_(self) -> str:
+        rows = "".join(_row(fact.label, f"{_html(fact.pieces)}{self._said(fact)}") for fact in self.facts)
+        missing = _row("Not confirmed", escape(", ".join(self.unconfirmed))) if self.unconfirmed else ""
         links = "".join(f"<li><a href='{escape(url)}'>{escape(url)}</a></li>" for url in self.sources)
-        name = escape(str(self.record.stated.get("name", self.record.id)))
+        sources = f"<details><summary>{len(self.sources)} sources</summary><ol>{links}</ol></details>" if links else ""
         return (
-            f"<div class='ipiu-record'><table class='ipiu-case'><caption><strong>{name}</strong> "
-            f"{escape(self.record.cite())}</caption>{rows}{missing if self.unconfirmed else ''}</table>"
-            f"<details><summary>{len(self.sources)} sources</summary><ol>{links}</ol></details></div>"
+            f"<div class='ipiu-record'><table class='ipiu-case'><caption><strong>{escape(self.name)}</strong> "
+            f"{escape(self.record.cite())}</caption>{rows}{missing}</table>{sources}</div>"
         )
 
+    def _said(self, fact: Fact) -> str:
+        """The numbers of a fact's sources as links, or that it is our reading."""
+        if self.record.kind == "works":
+            return ""
+        marks = ", ".join(f"<a href='{escape(url)}'>{number}</a>" for number, url in self.marks(fact))
+        return f" <sup>{marks}</sup>" if marks else " <small>our reading</small>"
+
     def __repr__(self) -> str:
-        lines = [f"{fact.label}: {', '.join(piece.text for piece in fact.pieces)}" for fact in self.facts]
+        lines = [self.name, self.record.cite()]
+        for fact in self.facts:
+            numbers = ", ".join(str(number) for number, _ in self.marks(fact)) or "our reading"
+            mark = "" if self.record.kind == "works" else f" [{numbers}]"
+            lines.append(f"{fact.label}: {', '.join(piece.text for piece in fact.pieces)}{mark}")
         if self.unconfirmed:
             lines.append(f"Not confirmed: {', '.join(self.unconfirmed)}")
-        return "\n".join([self.record.cite(), *lines])
+        return "\n".join([*lines, *(f"[{number}] {url}" for number, url in enumerate(self.sources, 1))])
 
 
 def _row(label: str, said: str) -> str:
@@ -209,10 +228,3 @@ def _html(pieces: tuple[Piece, ...]) -> str:
             text = rf"\({text}\)" if piece.formula else f"<code>{text}</code>"
         said.append(f"<a href='{escape(url)}'>{text}</a>" if url else text)
     return ", ".join(said)
-
-
-def _marks(fact: Fact, number: dict[str, int]) -> str:
-    """The numbers of a fact's sources, or that it is our reading."""
-    if not fact.sources:
-        return " <small>our reading</small>"
-    return f" <sup>{', '.join(str(number[url]) for url in fact.sources)}</sup>"

@@ -12,7 +12,7 @@ from ipiu.atlas.record import Record
 KINDS = ("works", "models", "datasets", "metrics")  # challenges point to works
 
 _CONFERENCE = re.compile(
-    r"\b(AAAI|ACL|AISTATS|BioNLP|CHIL|COLING|CVPR|EACL|ECCV|EMNLP|ICASSP|ICCV|ICLR|ICML|IJCNN|IPMI|ISBI|KDD|MICCAI|MIDL"
+    r"\b(AAAI|ACL|AISTATS|BioNLP|CHIL|COLING|CVPR|EACL|ECCV|EMNLP|ICASSP|ICCV|ICLR|ICML|IJCAI|IJCNN|IPMI|ISBI|KDD|MICCAI|MIDL"
     r"|ML4H|MLHC|NAACL|NeurIPS|WACV|WBIR|Interspeech)\b|Conference|Proceedings|Symposium|Workshop"
 )
 _PREPRINT = re.compile(r"^(arXiv|bioRxiv|medRxiv|Research Square|model release|Zenodo|PhysioNet)\b", re.IGNORECASE)

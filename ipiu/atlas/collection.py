@@ -182,16 +182,12 @@ class Collection(Mapping[str, Record]):
 
     def _has(self, name: str) -> None:
         """Refuse a field that these records do not have."""
-        kind = Model if self.kind == "models" else Record
-        known = {
-            *_fields(self.kind),
-            *(n for n, value in vars(kind).items() if isinstance(value, property)),
-            "link",
-            "key",
-        }
+        form = Model if self.kind == "models" else Record
+        properties = [n for base in form.__mro__ for n, value in vars(base).items() if isinstance(value, property)]
+        known = dict.fromkeys([*_fields(self.kind), *properties])
         if name not in known:
-            askable = [asked for asked, (field, _) in ASKED.items() if field in known]
-            msg = f"records of {self.kind} have no field {name!r}; {nearest(name, list(dict.fromkeys([*askable, *known])))}"
+            askable = dict.fromkeys(asked for asked, (field, _) in ASKED.items() if field in known)
+            msg = f"records of {self.kind} have no field {name!r}; {nearest(name, askable | known)}"
             raise IpiuError(msg)
 
     def _test(self, name: str, value: Any):

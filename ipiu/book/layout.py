@@ -9,7 +9,8 @@ from pathlib import Path
 from ipiu.errors import IpiuError
 
 PRESETS = ("smoke", "cpu", "gpu")
-GENERATED = ("book/status", "book/atlas/index")  # pages the builder writes itself
+INDEX = "book/atlas/index"  # of the pages of the atlas's records
+GENERATED = ("book/status", INDEX)  # pages the builder writes itself
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ipiu.atomic import write_atomic
 from ipiu.book.files import copy_if_changed, files_below, remove_others
-from ipiu.book.layout import Book, Chapter
+from ipiu.book.layout import INDEX, Book, Chapter
 from ipiu.book.offline import missing_resources, remote_resources
-from ipiu.book.records import INDEX, record_docs
+from ipiu.book.records import record_docs
 from ipiu.book.result import Result
 from ipiu.book.scripts import served_scripts, written_scripts
 from ipiu.errors import IpiuError

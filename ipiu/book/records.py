@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from ipiu import atlas
 from ipiu.atlas.card import Card, Fact, Piece
 from ipiu.atlas.record import Record
-from ipiu.book.markdown import plain
+from ipiu.book.layout import INDEX
+from ipiu.book.markdown import link, literal
 
 KINDS = {"models": "Models", "datasets": "Data sets", "metrics": "Metrics", "challenges": "Dimensions"}
-INDEX = "book/atlas/index"
 
 _INTRODUCTION = """\
 Every model, data set, metric and dimension of the atlas has a page of its own: what is known of it, where each fact was
@@ -27,20 +27,19 @@ def record_pages() -> dict[str, str]:
 
 def record_docs() -> list[str]:
     """The same pages as documents, without suffix."""
-    return [path.removesuffix(".md") for path in record_pages()]
+    return [INDEX, *(record.page.removesuffix(".html") for kind in KINDS for record in getattr(atlas, kind).values())]
 
 
 def _page(record: Record) -> str:
     """One record's page."""
     card = Card(record)
-    number = {url: place for place, url in enumerate(card.sources, 1)}
     lines = [
         "---",
         "orphan: true",
         "html_theme.sidebar_secondary.remove: true",
         "---",
         "",
-        f"# {plain(record.name)}",
+        f"# {literal(record.name)}",
         "",
     ]
     lines += [_lead(record), ""]
@@ -50,13 +49,13 @@ def _page(record: Record) -> str:
     lines += ["```{list-table}", ":class: ipiu-facts", ":widths: 1 3", ""]
     for fact in card.facts:
         if fact.field not in ("definition", "question"):  # they stand above
-            lines += [f"* - {plain(fact.label)}", f"  - {_said(fact)}{_marks(fact, number)}"]
+            lines += [f"* - {literal(fact.label)}", f"  - {_said(fact)}{_marks(card, fact)}"]
     if card.unconfirmed:
-        lines += ["* - Not confirmed", f"  - {plain(', '.join(card.unconfirmed))}"]
+        lines += ["* - Not confirmed", f"  - {literal(', '.join(card.unconfirmed))}"]
     for label, said in _pointing(record):
         lines += [f"* - {label}", f"  - {said}"]
     lines += ["```", "", f'In a notebook: `ipiu.atlas.{record.kind}["{record.id}"]`', ""]
-    lines += ["## Sources", "", *(f"{place}. <{url}>" for url, place in number.items()), ""]
+    lines += ["## Sources", "", *(f"{number}. {link(url, url)}" for number, url in enumerate(card.sources, 1)), ""]
     if record.checked:
         lines += [
             f"Last read in {record.checked}. A mistake, or something missing? [How to mend a record](records).",
@@ -68,13 +67,13 @@ def _page(record: Record) -> str:
 def _lead(record: Record) -> str:
     """The sentence under the title: the work, with its entry in the references, or the question."""
     if record.kind == "challenges":
-        return plain(record.question)
+        return literal(record.question)
     title = record.stated.get("title")
     if not title:
         return ""
     cited = f" {{cite:p}}`{record.key}`" if record.key else ""
-    link = f" [{plain(record.link.removeprefix('https://'))}]({record.link})" if record.doi or record.arxiv else ""
-    return f"*{plain(title)}*{cited}{link}"
+    work = f" {link(record.link.removeprefix('https://'), record.link)}" if record.doi or record.arxiv else ""
+    return f"*{literal(title)}*{cited}{work}"
 
 
 def _said(fact: Fact) -> str:
@@ -86,17 +85,16 @@ def _said(fact: Fact) -> str:
 def _piece(piece: Piece) -> str:
     """One part, as a link where it leads somewhere."""
     if piece.record:
-        return f"[{plain(piece.text)}](../{piece.record.kind}/{piece.record.id}.md)"
+        return f"[{literal(piece.text)}](../{piece.record.kind}/{piece.record.id}.md)"
     if piece.code:
         return "`" + piece.text.replace("`", "'") + "`"
-    return f"[{plain(piece.text)}]({piece.url})" if piece.url else plain(piece.text)
+    return link(piece.text, piece.url) if piece.url else literal(piece.text)
 
 
-def _marks(fact: Fact, number: dict[str, int]) -> str:
-    """The numbers of a fact's sources, or that it is our reading."""
-    if not fact.sources:
-        return " <small>our reading</small>"
-    return f" {{sup}}`{', '.join(str(number[url]) for url in fact.sources)}`"
+def _marks(card: Card, fact: Fact) -> str:
+    """The numbers of a fact's sources as links, or that it is our reading."""
+    marks = ", ".join(link(str(number), url) for number, url in card.marks(fact))
+    return f" <sup>{marks}</sup>" if marks else " <small>our reading</small>"
 
 
 def _pointing(record: Record) -> Iterator[tuple[str, str]]:
@@ -123,4 +121,4 @@ def _index() -> str:
 def _listed(kind: str) -> Iterator[str]:
     """The records of a kind by name, in one paragraph."""
     records = sorted(getattr(atlas, kind).values(), key=lambda record: record.name.lower())
-    yield " · ".join(f"[{plain(record.name)}]({kind}/{record.id}.md)" for record in records)
+    yield " · ".join(f"[{literal(record.name)}]({kind}/{record.id}.md)" for record in records)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def _plotly() -> Path:
 
 
 def written_scripts(book: Book) -> dict[str, str]:
-    """Path below ``_static/scripts`` -> text, for the small files that the builder writes itself."""
+    """Path below ``_static/scripts`` -> text, for the files that the builder writes itself."""
     if not (book.root / "book" / "scripts" / "package.json").is_file():
         return {}
     from ipiu.view.table import script
@@ -91,4 +92,10 @@ def _licence_notice(book: Book) -> str:
             *home.glob("dist/*.LICENSE.txt"),
         )
         parts += [text.read_text(encoding="utf-8").strip() for text in texts if text.is_file()]
+    for package in ("plotly", "itables"):
+        own = metadata.distribution(package)
+        texts = [file for file in own.files or () if ".dist-info/licenses/" in str(file)]
+        parts += [f"{package} {own.version}", *(file.read_text(encoding="utf-8").strip() for file in texts)]
+    inside = folder / "licences" / "datatables.txt"  # what itables' script holds
+    parts += [inside.read_text(encoding="utf-8").strip()] if inside.is_file() else []
     return "\n\n\n".join(parts) + "\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ipiu.book.files import files_below, remove_others, write_if_changed
 from ipiu.book.key import read_notebook, source_of, stored_parameters
-from ipiu.book.layout import Book, Chapter
-from ipiu.book.records import INDEX, record_pages
+from ipiu.book.layout import INDEX, Book, Chapter
+from ipiu.book.records import record_pages
 from ipiu.book.result import Result
 from ipiu.book.status import status_page
 

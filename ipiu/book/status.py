@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ipiu.book.key import read_notebook
 from ipiu.book.layout import Chapter
-from ipiu.book.markdown import plain
+from ipiu.book.markdown import literal
 from ipiu.book.result import Result
 
 _TEXT = """# Status
@@ -40,10 +40,10 @@ def _row(chapter: Chapter, result: Result) -> str:
     """One chapter's row."""
     memory = f"{result.memory_mb / 1000:.2f}&nbsp;GB" if result.memory_mb else "not measured"
     cells = (
-        f"[{plain(title(chapter.path))}](../{chapter.doc}.ipynb)",
+        f"[{literal(title(chapter.path))}](../{chapter.doc}.ipynb)",
         f"{result.seconds:.1f}&nbsp;s",
         memory,
-        "; ".join(plain(source) for source in result.sources) or "none opened",
-        ", ".join(f"{plain(name)} {plain(version)}" for name, version in result.versions.items()),
+        "; ".join(literal(source) for source in result.sources) or "none opened",
+        ", ".join(f"{literal(name)} {literal(version)}" for name, version in result.versions.items()),
     )
     return f"| {' | '.join(cells)} |"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,19 +67,14 @@ def load(model: Model, source: str | Path | None = None, **options: Any) -> Any:
 
 def _look_for_missing(network: Any, missing: set[str], where: str) -> None:
     """Refuse weights of another model, and say which few parts the weights do not hold and are random therefore."""
-    named = {name for name, _ in network.named_parameters()}
-    if len(missing & named) > len(named) / 2:
-        msg = f"{where} holds weights of another model: {len(missing)} of {len(named)} that {type(network).__name__} needs"
-        raise IpiuError(f"{msg} are missing; give the folder or id that the atlas names")
-    if missing:
-        import warnings
-
-        some = ", ".join(sorted(missing)[:3])
-        warnings.warn(
-            f"{where} holds no weights for {len(missing)} parts of {type(network).__name__} ({some}); they are random, and "
-            "what comes out of them means nothing",
-            stacklevel=4,
-        )
+    needed = {name for name, _ in network.named_parameters()}
+    absent, form = sorted(missing & needed), type(network).__name__
+    if len(absent) > len(needed) / 2:
+        msg = f"{where} lacks {len(absent)} of the {len(needed)} weights of {form}: it holds those of another model"
+        raise IpiuError(msg)
+    if absent:
+        named = f"{', '.join(absent[:3])}{' ...' if len(absent) > 3 else ''}"
+        warnings.warn(f"{where} holds no weights for {named} of {form}; these parts stay random", stacklevel=4)
 
 
 def _why_not(model: Model) -> str:
@@ -121,7 +117,7 @@ def _what_failed(error: Exception, where: str) -> str:
     if not folder and (where.count("/") > 1 or where.startswith((".", "/", "~"))):
         return f"there is no folder {where}; check the path"
     if "safetensors" in str(error) and not isinstance(error, RuntimeError):
-        return f"{where} has no safetensors file that can be read ({error}); a pickle is not loaded, it could run code here"
+        return f"{where} has no safetensors file that can be read ({error}); a pickle could run code and is not loaded"
     if any(isinstance(cause, LocalEntryNotFoundError | OfflineModeIsEnabled | ConnectionError) for cause in causes):
         return f"{where} could not be reached; give a folder with its files, or try again with a network"
     return f"{where} cannot be loaded ({error}); the files or options may be those of another class"

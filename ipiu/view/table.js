@@ -3,9 +3,11 @@
 (function () {
   "use strict";
 
+  const NONE = "none stated";
+
   function words(cell) {
-    const text = String(cell ?? "").replace(/<[^>]*>/g, "").trim();
-    return text ? text.split(/,\s*/) : ["not confirmed"];
+    const text = new DOMParser().parseFromString(String(cell ?? ""), "text/html").body.textContent.trim();
+    return text ? text.split(/,\s*/) : [NONE];
   }
 
   function choices(api, column) {
@@ -13,7 +15,7 @@
     for (const cell of api.column(column).data().toArray()) {
       for (const word of words(cell)) counts.set(word, (counts.get(word) || 0) + 1);
     }
-    const last = (word) => word === "not confirmed";
+    const last = (word) => word === NONE;
     return [...counts].sort(([a], [b]) => last(a) - last(b) || a.localeCompare(b, "en", { numeric: true }));
   }
 
@@ -56,7 +58,7 @@
   function reveal() {
     for (const rows of document.querySelectorAll("figure.ipiu-table [id$='_fallback']:not([hidden])")) {
       rows.hidden = true;
-      document.getElementById(rows.id.replace("_fallback", "")).hidden = false;
+      rows.previousElementSibling.hidden = false; // not by id: the same table may stand twice
     }
   }
 

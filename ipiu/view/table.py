@@ -6,12 +6,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from html import escape
+from numbers import Number
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ipiu.errors import IpiuError, require
 
@@ -33,7 +35,7 @@ class Table:
     frame: pd.DataFrame
     title: str
     filters: Sequence[str] = ()
-    links: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[Hashable, str] = field(default_factory=dict)
 
     def to_html(self) -> str:
         """The table as HTML. On a page the script beside it brings it to life; elsewhere the script comes along."""
@@ -49,8 +51,8 @@ class Table:
         """What itables makes of it."""
         from itables import to_html_datatable
 
-        shown = self._shown()
-        digest = hashlib.sha256(f"{shown.to_json()}{self.title}".encode()).hexdigest()[:12]
+        shown = as_html(self.frame, self.links)
+        digest = hashlib.sha256(f"{shown.to_csv()}{self.title}".encode()).hexdigest()[:12]
         html = to_html_datatable(
             shown,
             connected=False,
@@ -66,20 +68,12 @@ class Table:
             order=[],
         )
         # the plain rows stay until the table is alive (table.js), without remarks on cells to run
-        for remark in (r"<sup><noscript>.*?</sup>", r"Loading ITables.*?\?\)", r"<script>document.*?</script>"):
-            html = re.sub(remark, "", html, count=1, flags=re.DOTALL)
+        for remark in (r"<sup><noscript>.*?</sup>", r"Loading ITables[^?]*\?\)", r"<script>document.*?</script>"):
+            html, found = re.subn(remark, "", html, count=1, flags=re.DOTALL)
+            if not found:
+                msg = f"itables writes its tables differently ({remark}); install the version that the lock names"
+                raise IpiuError(msg)
         return html
-
-    def _shown(self) -> pd.DataFrame:
-        """The frame as escaped HTML; the first column leads to the address of its row."""
-        shown = self.frame.astype(object).where(self.frame.notna(), "")
-        shown = shown.map(lambda cell: escape(cell) if isinstance(cell, str) else cell)
-        first = shown.columns[0]
-        shown[first] = [
-            f'<a href="{escape(self.links[row])}">{cell}</a>' if row in self.links else cell
-            for row, cell in shown[first].items()
-        ]
-        return shown
 
     def _repr_html_(self) -> str:
         return self.to_html()
@@ -89,7 +83,7 @@ class Table:
 
 
 def table(
-    frame: pd.DataFrame, *, title: str, filters: Sequence[str] = (), links: Mapping[str, str] | None = None
+    frame: pd.DataFrame, *, title: str, filters: Sequence[str] = (), links: Mapping[Hashable, str] | None = None
 ) -> Table:
     """Show a table that a reader can search, sort and filter, without a network.
 
@@ -104,10 +98,17 @@ def table(
     links
         addresses of rows by index; the first column leads there
 
+    Returns
+    -------
+    Table
+        shown in a notebook and on a page
+
     Raises
     ------
     IpiuError
-        Where a filter names no column.
+        Where a filter names no column, or an address would run something.
+    ImportError
+        Where itables is not installed.
 
     Examples
     --------
@@ -121,6 +122,28 @@ def table(
         msg = f"filters names {missing[0]!r}, which is no column; the columns are {', '.join(map(str, frame.columns))}"
         raise IpiuError(msg)
     return Table(frame, title, tuple(filters), links or {})
+
+
+def as_html(frame: pd.DataFrame, links: Mapping[Hashable, str]) -> pd.DataFrame:
+    """A frame with its texts escaped and what is missing empty; the first column leads to the address of its row."""
+    shown = frame.astype(object).where(frame.notna(), "")
+    shown = shown.map(lambda cell: cell if isinstance(cell, Number) else escape(str(cell)))
+    shown.columns = [escape(str(name)) for name in frame.columns]
+    if links:
+        cells = zip(frame.index, shown.iloc[:, 0], strict=True)
+        linked = [f'<a href="{escape(_safe(links[row]))}">{cell}</a>' if row in links else cell for row, cell in cells]
+        shown.isetitem(0, linked)
+    shown.index = [escape(str(name)) for name in frame.index]
+    return shown
+
+
+def _safe(address: str) -> str:
+    """An address that leads to a page and runs nothing."""
+    scheme = urlsplit(address).scheme
+    if scheme not in ("", "http", "https"):
+        msg = f"the address {address!r} is of the scheme {scheme}; give one that begins with https:// or a path"
+        raise IpiuError(msg)
+    return address
 
 
 @cache

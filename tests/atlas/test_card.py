@@ -22,9 +22,11 @@ def test_a_card_says_what_is_known_and_what_nobody_confirmed():
     said = text(record.card._repr_html_())
     assert "Tasks segmentation our reading" in said
     assert record.code.removeprefix("https://") in said
-    unknown = [name for name in ("parameters", "weights_license") if getattr(record, name) is None]
-    assert ("Not confirmed" in said) == bool(record.card.unconfirmed)
-    assert len(unknown) <= len(record.card.unconfirmed)
+    expected = ("architecture", "parameters", "pretraining", "scale", "code", "code_license", "weights")
+    expected += ("weights_access", "weights_license")
+    unknown = [name for name in expected if getattr(record, name) is None]
+    assert ("Not confirmed" in said) == bool(unknown)
+    assert len(record.card.unconfirmed) == len(unknown)
 
 
 def test_each_fact_leads_to_its_sources_by_number():
@@ -54,3 +56,8 @@ def test_every_record_has_a_card():
         for record in getattr(atlas, kind).values():
             assert record._repr_html_().startswith("<div class='ipiu-record'>"), record
             assert repr(record.card)
+
+
+def test_a_work_is_not_our_reading():
+    assert "our reading" not in repr(atlas.works["adebayo2018sanity"].card)
+    assert "our reading" not in atlas.works["adebayo2018sanity"]._repr_html_()

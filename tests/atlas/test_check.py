@@ -143,3 +143,37 @@ def test_the_record_that_contributing_shows_is_valid(records):
     path = records / "vision.yaml"
     path.write_text(f"{path.read_text(encoding='utf-8')}\n{example}", encoding="utf-8")
     assert check(records)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("  checked: 2026-11\n", "  checked: unknown\n"),
+        ("  checked: 2026-11\n", "  checked: 2026-02-30\n"),
+        ("  checked: 2026-11\n", "  checked: !x y\n"),
+        ("  checked: 2026-11\n", "  ? [a, b]\n  : c\n"),
+        ("  category: vision\n", "  category: [vision]\n"),
+        ("  checked: 2026-11\n", "  checked: 2026-11\n  evaluated_on: 5\n"),
+        ("  checked: 2026-11\n", "  checked: 2026-11\n  evaluated_on: [[btcv]]\n"),
+    ],
+)
+def test_values_of_another_kind_are_named_and_not_stumbled_over(records, damage, old, new):
+    line = damage("vision", old, new)
+    found = [int(fault.split(":")[1]) for fault in faults(records) if fault.startswith("vision.yaml")]
+    assert found
+    assert min(abs(number - line) for number in found) < 40  # the line itself, or that of its record
+
+
+def test_a_wrong_name_inside_a_part_answers_with_the_names_of_that_part(records, damage):
+    damage("vision", "    millions: ", "    milions: ")
+    assert any(
+        "parameters.milions: there is no such field; did you mean millions" in fault for fault in faults(records)
+    )
+
+
+@pytest.mark.parametrize(
+    "address", ["https://x.org/a b", "https://x.org/`a`", "https://x.org/a'b", "javascript:alert(1)"]
+)
+def test_an_address_that_breaks_out_of_its_place_is_refused(records, damage, address):
+    damage("vision", "code: https://github.com/bowang-lab/MedSAM", f'code: "{address}"')
+    assert any("is not a full address" in fault for fault in faults(records))

@@ -3,6 +3,8 @@
 import pytest
 
 from ipiu import cli
+from ipiu.atlas import cite
+from ipiu.book.layout import Book
 
 
 def test_check_counts_and_is_clean(capsys):
@@ -30,7 +32,9 @@ def test_find_takes_words_with_and_without_quotes(capsys):
 
 def test_show_says_all_that_is_known(capsys):
     assert cli.main(["atlas", "show", "medsam"]) == 0
-    assert "Tasks: segmentation" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Tasks: segmentation [our reading]" in said
+    assert "] https://github.com/bowang-lab/MedSAM" in said
 
 
 def test_show_of_an_unknown_id_names_the_nearest(capsys):
@@ -38,7 +42,11 @@ def test_show_of_an_unknown_id_names_the_nearest(capsys):
     assert "did you mean medsam" in capsys.readouterr().err
 
 
-def test_bib_writes_the_file_only_where_it_changed(capsys):
+def test_bib_writes_the_file_only_where_it_changed(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(cli, "_book", lambda: Book(tmp_path))
+    assert cli.main(["atlas", "bib"]) == 0
+    assert "written" in capsys.readouterr().out
+    assert (tmp_path / "book/references.bib").read_text(encoding="utf-8") == cite.everything()
     assert cli.main(["atlas", "bib"]) == 0
     assert "unchanged" in capsys.readouterr().out
 

@@ -94,7 +94,10 @@ def test_any_field_can_be_asked_for_and_none_means_not_confirmed():
         ({"modality": "radiograph"}, r"did you mean xray"),  # a synonym
         ({"modality": "smell"}, r"there are ct, mri, xray"),
         ({"modlity": "ct"}, r"have no field 'modlity'; did you mean modality"),
-        ({"holds": "image"}, r"models have no field 'holds'"),
+        ({"holds": "image"}, r"models have no field 'holds'; (?!did you mean holds)"),
+        ({"modality": True}, r"modality=True asks for nothing"),
+        ({"modality": []}, r"modality=\[\] asks for nothing"),
+        ({"load": 1}, r"have no field 'load'"),
     ],
 )
 def test_a_wrong_word_answers_with_the_valid_ones(asked, answer):
@@ -159,3 +162,55 @@ def test_the_origin_of_each_of_the_twelve_dimensions_is_marked():
     assert origins.count("named in the survey's abstract") == 4
     assert origins.count("named in the survey's body") == 1
     assert origins.count("our operationalisation") == 7
+
+
+def test_of_several_values_a_field_with_one_value_has_to_be_any():
+    both = atlas.models.where(category=["vision", "pretrained"])
+    assert len(both) == len(atlas.models.where(category="vision")) + len(atlas.models.where(category="pretrained"))
+    years = atlas.models.where(year=range(2023, 2025))
+    assert {record.year for record in years.values()} == {2023, 2024}
+    assert list(atlas.models.where(modalities="CT")) == list(atlas.models.where(modality="ct"))
+
+
+def test_an_empty_selection_still_refuses_a_wrong_field():
+    none = atlas.models.where(year=1800)
+    assert len(none) == 0
+    with pytest.raises(IpiuError, match="no field 'bogus'"):
+        none.where(bogus=1)
+    assert list(none.table("name").columns) == ["name"]
+
+
+def test_showing_a_collection_leaves_the_verb_in_place():
+    code = (
+        "from ipiu import atlas\n"
+        "atlas.models._repr_html_()\n"
+        "print(atlas.show(atlas.models.where(modality='ecg'), title='ECG'))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.startswith("Table('ECG'")
+
+
+def test_without_itables_a_collection_is_a_plain_table(monkeypatch):
+    from ipiu.atlas import listing
+
+    def missing(records):
+        msg = 'itables is not installed; run: pip install "ipiu[atlas]"'
+        raise ImportError(msg)
+
+    monkeypatch.setattr(listing, "show", missing)
+    html = atlas.models.where(modality="ppg")._repr_html_()
+    assert "pip install" in html
+    assert "PaPaGei" in html
+
+
+def test_a_record_refuses_to_be_changed():
+    with pytest.raises(AttributeError, match="records are not changed in memory; mend year"):
+        atlas.models["sam"].year = 1
+
+
+def test_links_lead_to_pages_in_the_book_and_to_works_elsewhere(monkeypatch):
+    found = atlas.models.where(modality="ppg")
+    monkeypatch.setenv("IPIU_PAGES", "somewhere")
+    assert atlas.links(found)["papagei"] == "../../book/atlas/models/papagei.html"
+    monkeypatch.delenv("IPIU_PAGES")
+    assert atlas.links(found)["papagei"].startswith("https://")

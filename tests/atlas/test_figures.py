@@ -1,5 +1,6 @@
 """The pictures of the atlas show what the records say."""
 
+import json
 import os
 import re
 import subprocess
@@ -43,7 +44,7 @@ def test_the_graph_is_drawn_the_same_whatever_the_order_of_sets():
 @pytest.mark.parametrize("name", ["taxonomy", "timeline", "scale", "people", "leakage"])
 def test_marks_lead_to_pages_of_records(name):
     pages = {record.page for kind in ("models", "datasets") for record in getattr(atlas, kind).values()}
-    led = set(re.findall(r'"(book/[^"]+)"', FIGURES[name]().to_html()))
+    led = set(re.findall(r'"(book/[^"]+)"', json.dumps(json.loads(FIGURES[name]().figure.to_json()))))
     assert led
     assert led <= pages
 
@@ -79,3 +80,21 @@ def test_overlaps_name_the_collection_through_which_training_meets_test():
     through = meets[meets["how"] != "same data set"].iloc[0]
     assert through["pretrained on"] in through["how"]
     assert through["tested on"] in through["how"]
+
+
+def test_a_selection_of_data_sets_is_drawn_without_the_others():
+    few = atlas.datasets.where(modality="ct")
+    meets = atlas.figures.overlaps(atlas.models, few)
+    named = {record.name for record in few.values()}
+    assert len(meets) > 0
+    assert set(meets["pretrained on"]) | set(meets["tested on"]) <= named
+    assert len(atlas.figures.leakage(atlas.models, few).figure.data) > 1
+
+
+def test_no_mark_lies_outside_its_panel():
+    figure = atlas.figures.scale(atlas.models).figure
+    for trace in figure.data:
+        for letter in "xy":
+            axis = getattr(trace, f"{letter}axis") or letter
+            low, high = figure.layout[axis.replace(letter, f"{letter}axis")].range
+            assert all(10**low < value < 10**high for value in trace[letter])

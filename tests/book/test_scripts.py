@@ -79,3 +79,11 @@ def test_every_package_of_this_book_has_a_licence_text():
         pytest.skip("npm has not installed the scripts; `make book` does")
 
     assert written_scripts(book)["LICENCES.txt"].lower().count("copyright") >= 4
+
+
+def test_what_comes_from_python_packages_is_served_with_its_licence():
+    book = Book(Path(__file__).parents[2])
+    assert served_scripts(book)["plotly.min.js"].stat().st_size > 1_000_000
+    notice = written_scripts(book)["LICENCES.txt"]
+    for name in ("plotly", "itables", "SpryMedia", "OpenJS Foundation", "Eli Grey"):
+        assert name in notice

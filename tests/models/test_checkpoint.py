@@ -120,7 +120,7 @@ def test_a_hub_that_refuses_is_told_apart(published, tmp_path, status, code, say
 def test_weights_that_exist_only_as_a_pickle_are_not_loaded(published, tmp_path):
     (tmp_path / "config.json").write_bytes((published / "config.json").read_bytes())
     torch.save(ViTModel.from_pretrained(published).state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(IpiuError, match="no safetensors file; a pickle could run code"):
+    with pytest.raises(IpiuError, match=r"no safetensors file that can be read .* a pickle could run code"):
         atlas.models[ID].load(tmp_path)
 
 
@@ -155,3 +155,37 @@ def test_what_is_called_runnable_names_a_class_of_transformers():
     assert len(found) >= 20
     for model in found.values():
         assert hasattr(getattr(transformers, model.checkpoint.loader.removeprefix("transformers.")), "from_pretrained")
+
+
+def test_weights_of_another_model_are_refused_and_not_filled_with_noise(tmp_path):
+    from transformers import BertConfig, BertModel
+
+    BertModel(
+        BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+    ).save_pretrained(tmp_path)
+    with pytest.raises(IpiuError, match="it holds those of another model"):
+        atlas.models[ID].load(tmp_path)
+
+
+def test_parts_without_weights_are_named(published, tmp_path):
+    ViTModel.from_pretrained(published, add_pooling_layer=False).save_pretrained(tmp_path)
+    with pytest.warns(UserWarning, match=r"holds no weights for pooler\.dense\.bias.* stay random"):
+        atlas.models[ID].load(tmp_path)
+    assert atlas.models[ID].load(tmp_path, add_pooling_layer=False).pooler is None
+
+
+def test_a_torn_file_is_named(published, tmp_path):
+    (tmp_path / "config.json").write_bytes((published / "config.json").read_bytes())
+    (tmp_path / "model.safetensors").write_bytes((published / "model.safetensors").read_bytes()[:100])
+    with pytest.raises(IpiuError, match=r"phikon: .* cannot be loaded"):
+        atlas.models[ID].load(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_told_from_a_missing_network():
+    with pytest.raises(IpiuError, match=r"there is no folder \./nowhere; check the path"):
+        atlas.models[ID].load("./nowhere")
+
+
+def test_pickles_cannot_be_asked_for():
+    with pytest.raises(IpiuError, match=r"use_safetensors cannot be chosen"):
+        atlas.models[ID].load(use_safetensors=False)

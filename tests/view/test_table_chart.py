@@ -128,10 +128,10 @@ def test_a_table_filters_by_one_word_of_several_and_clears(page):
     choose = page.get_by_role("combobox", name="kinds")
     choose.wait_for(timeout=20_000)
     assert len(rows(page)) == 4
-    assert choose.locator("option").all_inner_texts() == ["any", "CT (1)", "MRI (2)", "X-ray (1)", "not confirmed (1)"]
+    assert choose.locator("option").all_inner_texts() == ["any", "CT (1)", "MRI (2)", "X-ray (1)", "none stated (1)"]
     choose.select_option("MRI")
     assert rows(page) == ["one", HOSTILE]
-    choose.select_option("not confirmed")
+    choose.select_option("none stated")
     assert rows(page) == ["four"]
     page.get_by_role("button", name="Clear").click()
     assert len(rows(page)) == 4
@@ -167,6 +167,8 @@ def test_in_a_notebook_a_table_brings_its_script_along(browser, tmp_path, monkey
     with open_page(browser, page_file.as_uri()) as page:
         page.get_by_role("combobox", name="kinds").first.wait_for(timeout=20_000)
         assert page.locator(".ipiu-table-filters").count() == 2
+        for made in page.locator(".dt-scroll-body table").all():  # the same table twice: both have to show
+            assert made.is_visible()
         assert page.problems == []
 
 
@@ -204,3 +206,54 @@ def test_a_filter_that_is_no_column_is_named():
 def test_a_chart_without_words_is_refused():
     with pytest.raises(ValueError, match="alt is empty; say in a sentence"):
         ipiu.view.chart(go.Figure(), alt=" ", title="x")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", ["<!--<script>", "</script>", "<img src=x onerror='window.harmed=1'>"])
+def test_a_hostile_name_in_a_chart_neither_runs_nor_swallows_the_page(browser, tmp_path, monkeypatch, name):
+    monkeypatch.setenv("IPIU_PAGES", "somewhere")
+    chart = ipiu.view.chart(
+        go.Figure([go.Bar(x=[name], y=[1])]), alt=name, title=name, table=pd.DataFrame({name: [name]})
+    )
+    page_file = tmp_path / "page.html"
+    page_file.write_text(
+        f"<!doctype html><meta charset=utf-8><link rel=icon href=data:,>{chart.to_html()}<p>after it</p>"
+    )
+    with open_page(browser, page_file.as_uri()) as page:
+        assert page.get_by_text("after it").is_visible()
+        assert page.evaluate("window.harmed") is None
+
+
+@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", "a & b"])
+def test_column_names_and_values_of_any_kind_are_escaped(monkeypatch, name):
+    monkeypatch.setenv("IPIU_PAGES", "somewhere")
+    frame = pd.DataFrame({name: [[name], {name: 1}]})
+    html = ipiu.view.table(frame, title="x", filters=[name]).to_html()
+    assert "<img" not in html
+
+
+def test_an_address_that_would_run_something_is_refused(monkeypatch):
+    monkeypatch.setenv("IPIU_PAGES", "somewhere")
+    shown = ipiu.view.table(FRAME, title="x", links={"a": "javascript:alert(1)"})
+    with pytest.raises(IpiuError, match="is of the scheme javascript; give one that begins with https"):
+        shown.to_html()
+
+
+def test_rows_of_a_charts_table_lead_to_pages_without_a_pointer(monkeypatch):
+    monkeypatch.setenv("IPIU_PAGES", "somewhere")
+    table = pd.DataFrame({"name": ["one"]})
+    html = ipiu.view.chart(
+        go.Figure(), alt="x", title="x", table=table, links={0: "book/atlas/models/a.html"}
+    ).to_html()
+    assert '<a href="../../book/atlas/models/a.html">one</a>' in html
+
+
+def test_a_chart_in_a_notebook_keeps_its_title(monkeypatch):
+    monkeypatch.delenv("IPIU_PAGES", raising=False)
+    told = a_chart()._repr_mimebundle_()["application/vnd.plotly.v1+json"]
+    assert told["layout"]["title"]["text"] == "two marks, hand-made"
+
+
+def test_a_figure_of_another_library_is_refused():
+    with pytest.raises(TypeError, match="pass a plotly Figure"):
+        ipiu.view.chart(object(), alt="x", title="x")

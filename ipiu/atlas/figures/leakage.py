@@ -8,12 +8,15 @@ import plotly.graph_objects as go
 
 from ipiu.atlas.collection import Collection
 from ipiu.atlas.figures.look import figure
+from ipiu.atlas.record import Record
 from ipiu.view.chart import Chart, chart
 from ipiu.view.colours import COLOURS
 
 
 def overlaps(models: Collection, datasets: Collection) -> pd.DataFrame:
-    """Every model, pretraining set and benchmark that share cases by what the sources say.
+    """Every model whose pretraining set and benchmark are one set, or of which one contains the other.
+
+    Only what a source says of two sets directly counts; chains of collections are not followed.
 
     Returns
     -------
@@ -22,7 +25,7 @@ def overlaps(models: Collection, datasets: Collection) -> pd.DataFrame:
     """
     meets = {(id, id): "same data set" for id in datasets}
     for whole in datasets.values():
-        for part in whole.contains or ():
+        for part in _inside(whole, datasets):
             meets[whole.id, part] = f"{whole.name} contains {datasets[part].name}"
             meets[part, whole.id] = meets[whole.id, part]
     rows = [
@@ -39,7 +42,7 @@ def leakage(models: Collection, datasets: Collection) -> Chart:
     """A graph of data sets: lines join those that share cases, the mark's form says what models do with them."""
     graph = nx.Graph()
     for whole in datasets.values():
-        graph.add_edges_from((whole.id, part) for part in whole.contains or ())
+        graph.add_edges_from((whole.id, part) for part in _inside(whole, datasets))
     trained = {id: [m.name for m in models.values() if id in (m.pretrained_on or ())] for id in datasets}
     tested = {id: [m.name for m in models.values() if id in (m.evaluated_on or ())] for id in datasets}
     place = _placed(graph)
@@ -55,14 +58,21 @@ def leakage(models: Collection, datasets: Collection) -> Chart:
         if ids:
             traces.append(_marks(name, ids, colour, symbol, place, datasets, trained, tested))
     both = sum(bool(trained[id] and tested[id]) for id in graph)
+    meets, pages = overlaps(models, datasets), {model.name: model.page for model in models.values()}
     hidden = {"visible": False, "fixedrange": True}
     return chart(
         figure(traces, height=700, margin={"l": 0, "r": 0, "t": 60, "b": 0}, xaxis=hidden, yaxis=hidden),
         alt=f"{len(graph)} data sets, {graph.number_of_edges()} pairs of which share cases; "
         f"{both} serve models for pretraining and as a test.",
         title="Data sets of the atlas that share cases (lines), and what models use them for. A mark leads to a card.",
-        table=overlaps(models, datasets),
+        table=meets,
+        links={row: pages[name] for row, name in meets["model"].items()},
     )
+
+
+def _inside(whole: Record, datasets: Collection) -> list[str]:
+    """The sets of ``datasets`` whose cases are in ``whole``."""
+    return [part for part in whole.contains or () if part in datasets]
 
 
 def _placed(graph: nx.Graph) -> dict[str, tuple[float, float]]:

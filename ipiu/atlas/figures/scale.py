@@ -31,18 +31,21 @@ def scale(models: Collection) -> Chart:
     units = [unit for unit, count in counts.most_common() if count >= FEWEST]
     shown = [model for model in known if model.scale.unit in units]
     axes = {}
-    rows = -(-len(units) // COLUMNS)
+    rows, pages = -(-len(units) // COLUMNS), {model.name: model.page for model in shown}
+    sizes = _decades([model.parameters.millions for model in shown])
     for number, unit in enumerate(units):
-        axes |= _panel(number, unit, rows, [m.scale.count for m in shown if m.scale.unit == unit])
+        axes |= _panel(number, unit, rows, sizes, [m.scale.count for m in shown if m.scale.unit == unit])
     table = pd.DataFrame(
         [(m.name, m.parameters.millions, m.parameters.variant, m.scale.count, m.scale.unit) for m in shown],
         columns=["model", "parameters (millions)", "variant", "amount", "unit"],
     )
+    table = table.sort_values(["unit", "amount"], ignore_index=True)
     return chart(
         figure(_traces(shown, units), height=90 + 250 * rows, margin={"l": 60, "r": 20, "t": 60, "b": 50}, **axes),
         alt=f"Parameters against amount of pretraining data for {len(shown)} models, in {', '.join(units)}.",
-        title=f"The {len(shown)} models of the atlas that state both numbers, by what their data are counted in.",
-        table=table.sort_values(["unit", "amount"], ignore_index=True),
+        title=f"{len(shown)} models of the atlas that state both numbers, by what their data are counted in.",
+        table=table,
+        links={row: pages[name] for row, name in table["model"].items()},
     )
 
 
@@ -67,7 +70,7 @@ def _traces(shown: list[Record], units: list[str]) -> list[go.Scatter]:
     return traces
 
 
-def _panel(number: int, unit: str, rows: int, counts: list[float]) -> dict:
+def _panel(number: int, unit: str, rows: int, sizes: list[float], counts: list[float]) -> dict:
     """The two axes of a panel; all panels share the range of parameters."""
     column, row = number % COLUMNS, number // COLUMNS
     left, top = column / COLUMNS, 1 - row / rows
@@ -76,14 +79,20 @@ def _panel(number: int, unit: str, rows: int, counts: list[float]) -> dict:
     first = column == 0
     title = {"text": "parameters (millions)"} if first else {"text": ""}
     shared = {"type": "log", "fixedrange": True, "exponentformat": "power", "dtick": 2}
-    decades = [floor(log10(min(counts))) - 0.1, ceil(log10(max(counts))) + 0.1]
     x, y = _axis("x", number), _axis("y", number)
     return {
-        x.replace("x", "xaxis"): {**shared, "domain": across, "anchor": y, "title": {"text": unit}, "range": decades},
+        x.replace("x", "xaxis"): {
+            **shared, "domain": across, "anchor": y, "title": {"text": unit}, "range": _decades(counts)
+        },
         y.replace("y", "yaxis"): {
-            **shared, "domain": up, "anchor": x, "title": title, "showticklabels": first, "range": [0.6, 5.2]
+            **shared, "domain": up, "anchor": x, "title": title, "showticklabels": first, "range": sizes
         },
     }  # fmt: skip
+
+
+def _decades(values: list[float]) -> list[float]:
+    """The range of a logarithmic axis: whole powers of ten, with a little room."""
+    return [floor(log10(min(values))) - 0.15, ceil(log10(max(values))) + 0.15]
 
 
 def _axis(letter: str, number: int) -> str:
