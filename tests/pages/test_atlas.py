@@ -37,7 +37,7 @@ def test_filter_the_table_open_a_card_follow_its_citation(browser, address):
         page.get_by_role("link", name=names[0]).click()
         page.wait_for_url("**/book/atlas/models/*.html")
         record = next(iter(expected.values()))
-        assert page.locator("h1").inner_text().startswith(record.name)
+        assert page.locator("article h1").inner_text().startswith(record.name)
         page.locator("article a.reference.internal[href*='references.html']").first.click()
         page.wait_for_url("**/references.html#*")
         target = page.url.partition("#")[2]
