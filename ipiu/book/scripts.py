@@ -62,8 +62,11 @@ def served_scripts(book: Book) -> dict[str, Path]:
 
 def _plotly() -> Path:
     """The script of plotly that belongs to the Python package, found without importing it."""
-    home = Path(find_spec("plotly").submodule_search_locations[0])
-    return home / "package_data" / "plotly.min.js"
+    found = find_spec("plotly")
+    if found is None:
+        msg = 'plotly is not installed; run: pip install "ipiu[atlas]"'
+        raise IpiuError(msg)
+    return Path(found.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
 
 
 def written_scripts(book: Book) -> dict[str, str]:
@@ -72,7 +75,11 @@ def written_scripts(book: Book) -> dict[str, str]:
         return {}
     from ipiu.view.table import script
 
-    return {"require-config.js": _REQUIRE_CONFIG, "itables.js": script(), "LICENCES.txt": _licence_notice(book)}
+    try:
+        tables = script()
+    except ImportError as error:
+        raise IpiuError(str(error)) from error
+    return {"require-config.js": _REQUIRE_CONFIG, "itables.js": tables, "LICENCES.txt": _licence_notice(book)}
 
 
 def _licence_notice(book: Book) -> str:

@@ -22,6 +22,14 @@ def test_check_fails_where_a_record_is_wrong(capsys, monkeypatch, records, damag
     assert "invalid: vision.yaml:" in capsys.readouterr().out
 
 
+def test_check_says_when_the_references_are_behind(capsys, monkeypatch, tmp_path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book/references.bib").write_text("% old")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["atlas", "check"]) == 0
+    assert "references.bib is behind the records; run `ipiu atlas bib`" in capsys.readouterr().out
+
+
 def test_find_takes_words_with_and_without_quotes(capsys):
     cli.main(["atlas", "find", "3D promptable CT", "--most", "3"])
     quoted = capsys.readouterr().out

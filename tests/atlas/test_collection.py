@@ -28,7 +28,7 @@ def test_ids_complete_with_the_tab_key():
     [
         ("medsan", r"no model 'medsan'; did you mean medsam"),
         ("Foundation Ark", r"did you mean ark"),
-        ("xyzzy", r"there are \d+, none like it"),
+        ("xyzzy", r"there are \d+, none like it; `ipiu.atlas.find` searches"),
     ],
 )
 def test_a_wrong_id_answers_with_the_nearest(asked, answer):
