@@ -189,7 +189,7 @@ def _pieces(field: str, value: Any, words: str | None) -> Iterator[Piece]:
     elif field in ("pretrained_on", "evaluated_on", "contains"):
         yield from (Piece(atlas.datasets[id].name, record=atlas.datasets[id]) for id in value)
     elif field == "works":
-        yield from (Piece(atlas.works[id].cite(), url=atlas.works[id].link) for id in value)
+        yield from (Piece(atlas.works[id].cite(), record=atlas.works[id]) for id in value)
     elif field == "measurable":
         yield from (Piece(f"{item.quantity} ({item.method})") for item in value)
     elif field == "definition":

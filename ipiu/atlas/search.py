@@ -33,7 +33,8 @@ class Found(list[Record]):
         from html import escape
 
         rows = "".join(
-            f"<tr><th scope='row'>{escape(record.name)}</th><td>{record.kind.removesuffix('s')}</td>"
+            f"<tr><th scope='row'><a href='{escape(record.link or '')}'>{escape(record.name)}</a></th>"
+            f"<td>{record.kind.removesuffix('s')}</td>"
             f"<td>{escape(record.stated.get('title') or record.stated.get('question', ''))}</td></tr>"
             for record in self
         )

@@ -84,6 +84,8 @@ def _said(fact: Fact) -> str:
 
 def _piece(piece: Piece) -> str:
     """One part, as a link where it leads somewhere."""
+    if piece.record and piece.record.kind == "works":
+        return f"{literal(piece.text)} {{cite:p}}`{piece.record.key}`"
     if piece.record:
         return f"[{literal(piece.text)}](../{piece.record.kind}/{piece.record.id}.md)"
     if piece.code:

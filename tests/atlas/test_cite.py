@@ -8,6 +8,7 @@ from pybtex.database import parse_string
 
 from ipiu import atlas
 from ipiu.atlas import cite
+from ipiu.book.records import record_pages
 
 ROOT = Path(__file__).parents[2]
 REQUIRED = {"article": ("journal",), "inproceedings": ("booktitle",), "book": ("publisher",), "misc": ()}
@@ -70,7 +71,7 @@ def test_the_bibtex_of_a_selection_holds_each_work_once():
     assert atlas.models["medsam"].key in keys
 
 
-def test_every_work_cited_in_the_book_is_in_the_file(library):
+def test_what_the_book_cites_is_in_the_file_and_nothing_else(library):
     pages = [*(ROOT / "book").glob("*.md"), *(ROOT / "notebooks").rglob("*.ipynb")]
     cited = {
         key.strip()
@@ -80,3 +81,6 @@ def test_every_work_cited_in_the_book_is_in_the_file(library):
     }
     assert len(cited) > 40
     assert cited <= set(library.entries)
+    records = "\n".join(record_pages().values())
+    cited |= set(re.findall(r"\{cite:p\}`([^`]+)`", records))
+    assert set(library.entries) == cited, "a work that nothing cites"
