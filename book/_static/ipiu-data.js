@@ -29,7 +29,9 @@
 
   function paint(stage, plotly) {
     const now = theme();
-    return plotly.relayout(stage, { ...now.look, ...axes(stage.layout, now) });
+    const heat = stage.data.flatMap((trace, number) => (trace.type === "heatmap" ? [number] : []));
+    const numbers = heat.length ? { "textfont.color": now.text } : {};
+    return plotly.update(stage, numbers, { ...now.look, ...axes(stage.layout, now) }, heat);
   }
 
   async function draw(figure) {

@@ -10,6 +10,9 @@ from ipiu.atlas.figures.look import figure, wrap
 from ipiu.atlas.vocabulary import MODALITY, TASK
 from ipiu.view.chart import Chart, chart
 
+# see-through, so that few is near the page's colour and its text can be read on a light and on a dark page
+SHADES = ((0, "rgba(35, 113, 173, 0.08)"), (1, "rgba(35, 113, 173, 0.75)"))
+
 
 def coverage(models: Collection) -> Chart:
     """Number of models for every pair of data and task; pairs without any stay empty."""
@@ -24,8 +27,9 @@ def coverage(models: Collection) -> Chart:
     tasks = [TASK[task][0] for task in TASK]
     texts = [[_listed(names[modality, task]) for task in TASK] for modality in used]
     heat = go.Heatmap(
-        z=[[count or None for count in row] for row in counts], x=tasks, y=labels, customdata=texts, colorscale="Blues",
-        zmin=0, xgap=2, ygap=2, text=[[count or "" for count in row] for row in counts], texttemplate="%{text}",
+        z=[[count or None for count in row] for row in counts], x=tasks, y=labels, customdata=texts, colorscale=SHADES,
+        text=[[count or "" for count in row] for row in counts], texttemplate="%{text}", textfont={"color": "#222832"},
+        zmin=0, xgap=2, ygap=2,
         hovertemplate="<b>%{y}, %{x}</b><br>%{customdata}<extra></extra>", showscale=False, hoverongaps=True,
     )  # fmt: skip
     empty = sum(count == 0 for row in counts for count in row)
@@ -33,7 +37,7 @@ def coverage(models: Collection) -> Chart:
         figure(
             [heat],
             height=640,
-            margin={"l": 180, "r": 50, "t": 120, "b": 10},
+            margin={"l": 180, "r": 85, "t": 120, "b": 10},
             xaxis={"side": "top", "tickangle": -45, "fixedrange": True, "showgrid": False},
             yaxis={"autorange": "reversed", "fixedrange": True, "showgrid": False},
         ),
