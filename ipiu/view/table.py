@@ -133,7 +133,8 @@ def as_html(frame: pd.DataFrame, links: Mapping[Hashable, str]) -> pd.DataFrame:
         cells = zip(frame.index, shown.iloc[:, 0], strict=True)
         linked = [f'<a href="{escape(_safe(links[row]))}">{cell}</a>' if row in links else cell for row, cell in cells]
         shown.isetitem(0, linked)
-    shown.index = [escape(str(name)) for name in frame.index]
+    names = (", ".join(map(str, name)) if isinstance(name, tuple) else str(name) for name in frame.index)
+    shown.index = [escape(name) for name in names]
     return shown
 
 

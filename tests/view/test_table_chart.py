@@ -248,6 +248,13 @@ def test_rows_of_a_charts_table_lead_to_pages_without_a_pointer(monkeypatch):
     assert '<a href="../../book/atlas/models/a.html">one</a>' in html
 
 
+def test_rows_named_by_several_words_read_as_words(monkeypatch):
+    monkeypatch.setenv("IPIU_PAGES", "somewhere")
+    index = pd.MultiIndex.from_tuples([("vision", "code"), ("vision", "weights")])
+    html = ipiu.view.chart(go.Figure(), alt="x", title="x", table=pd.DataFrame({"n": [1, 2]}, index=index)).to_html()
+    assert "<th>vision, code</th>" in html
+
+
 def test_a_chart_in_a_notebook_keeps_its_title(monkeypatch):
     monkeypatch.delenv("IPIU_PAGES", raising=False)
     told = a_chart()._repr_mimebundle_()["application/vnd.plotly.v1+json"]
