@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ipiu.cases.case import OWN_FILE, Case, Source
 
@@ -121,6 +122,67 @@ class Cohort(Sequence[Case]):
             rows.append({**case.labels, **outcome})
         return pd.DataFrame(rows, index=pd.Index(self.ids, name="id"))
 
+    def map(self, function: Callable[[Case], Any], *, workers: int = 1) -> Iterator[Any]:
+        """Apply a function to each case, in order and lazily, in as many processes as asked for.
+
+        Parameters
+        ----------
+        function
+            takes a case; it must be importable where ``workers`` is above 1
+        workers
+            number of processes; 1 starts none
+
+        Examples
+        --------
+        >>> import ipiu
+        >>> cohort = ipiu.open("sample:whas500")
+        >>> next(cohort.map(lambda case: case.outcome.event))
+        False
+        """
+        from ipiu.cases.parallel import in_order
+
+        yield from in_order(_Opened(self, function), range(len(self)), workers=workers)
+
+    def to_disk(self, folder: str | Path, *, workers: int = 1, progress: bool = True) -> Path:
+        """Write the cases as standard files, one by one and atomically (:mod:`ipiu.cases.folder`).
+
+        A run that was stopped goes on where it was. Memory does not grow with the cohort.
+
+        Parameters
+        ----------
+        folder
+            a new folder, or one in which this cohort was begun
+        workers
+            processes that make and write cases; the bytes are the same for any number
+        progress
+            show a bar
+
+        Raises
+        ------
+        IpiuError
+            Where the folder holds something else.
+        """
+        from ipiu.cases.folder import write_cohort
+
+        return write_cohort(self, folder, workers=workers, progress=progress)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Cohort:
+        """A cohort that :meth:`to_disk` wrote, streamed from there.
+
+        Raises
+        ------
+        IpiuError
+            Where the folder holds no cohort, or only a part of one.
+        """
+        from ipiu.cases.folder import open_cohort
+
+        return open_cohort(folder)
+
+    def recipe(self) -> dict[str, Any]:
+        """What the cohort was made with, beside its name, source and ids; a cohort that is generated says more."""
+        return {}
+
     def _unknown(self, name: object) -> str:
         """What is said of a patient who is not in the cohort."""
         known = f"its first id is {self.ids[0]!r}" if self.ids else "it has no patients"
@@ -135,3 +197,13 @@ class Cohort(Sequence[Case]):
         head = f"{escape(self.name)}: {len(self)} patients ({escape(str(self.source))})"
         table = "" if self._table is None else self._table.head().to_html(border=0, escape=True)
         return f"<p>{head}</p>{table}"
+
+
+class _Opened:
+    """A function of a case as one of its place in the cohort, which costs less to send to a process."""
+
+    def __init__(self, cohort: Cohort, function: Callable[[Case], Any]):
+        self.cohort, self.function = cohort, function
+
+    def __call__(self, place: int) -> Any:
+        return self.function(self.cohort[place])

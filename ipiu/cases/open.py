@@ -15,6 +15,7 @@ from ipiu.cases.case import OWN_FILE, Case, Source
 from ipiu.cases.cohort import Cohort
 from ipiu.cases.detect import detect
 from ipiu.cases.files import check_file, files_below, reason
+from ipiu.cases.folder import is_cohort
 from ipiu.errors import IpiuError
 
 # kind of content -> the reader that takes a path and options and returns a list of cases
@@ -33,8 +34,9 @@ READERS = {
 def open(path: str | Path, *, kind: str | None = None, **options) -> Case | Cohort:
     """Open a file, a folder or a real sample.
 
-    What a file is, its first bytes decide, and its name only where they do not. A folder is read as one DICOM study
-    where it holds DICOM files; other folders must hold one kind of content and give a cohort, one case a file.
+    What a file is, its first bytes decide, and its name only where they do not. A folder that ``Cohort.to_disk`` wrote
+    is that cohort, and one with DICOM files is one DICOM study; other folders must hold one kind of content and give a
+    cohort, one case a file.
 
     Parameters
     ----------
@@ -128,7 +130,9 @@ def _at_home(path: Path) -> Path:
 
 
 def _open_folder(path: Path, kind: str | None, options: dict) -> Case | Cohort:
-    """A DICOM study, or files of one kind as a lazy cohort."""
+    """A cohort that was written here, a DICOM study, or files of one kind as a lazy cohort."""
+    if kind is None and is_cohort(path):
+        return Cohort.open(path)
     if kind == "dicom":
         return _gather(_reader("dicom", options)(path, **options), path)
     files = files_below(path)

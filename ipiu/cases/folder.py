@@ -1,0 +1,279 @@
+"""Cohorts on disk: each patient a folder of standard files, written whole or not at all, and streamed back.
+
+A cohort's folder holds ``cohort.json`` (what it is), ``table.parquet`` (one row a patient) and ``cases/000000/`` and so
+on. A case's folder holds volumes as NIfTI, pictures as PNG, the record as a FHIR R4 bundle, signals as WFDB, expression
+as Parquet, the report as text, and ``case.json`` with what those formats have no field for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ipiu.atomic import write_atomic
+from ipiu.cases.case import Case, Outcome, Source
+from ipiu.cases.cohort import Cohort
+from ipiu.cases.images_on_disk import read_image, write_image
+from ipiu.cases.parallel import in_order
+from ipiu.cases.signals_on_disk import read_signal, write_signal
+from ipiu.errors import IpiuError, require
+
+FORMAT = 1
+ABOUT, TABLE, CASES, CASE = "cohort.json", "table.parquet", "cases", "case.json"
+REPORT, FHIR, EVENTS, EXPRESSION = "report.txt", "record.fhir.json", "record.csv", "expression.parquet"
+
+
+def write_cohort(cohort: Cohort, folder: str | Path, *, workers: int = 1, progress: bool = True) -> Path:
+    """Write every case of a cohort, one by one and atomically; what a run before has written is kept.
+
+    Parameters
+    ----------
+    cohort
+        any cohort; it is streamed, never held
+    folder
+        a new or empty folder, or one in which the same cohort was begun
+    workers
+        processes that make and write cases; the bytes are the same for any number
+    progress
+        show a bar
+
+    Returns
+    -------
+    Path
+        the folder
+
+    Raises
+    ------
+    IpiuError
+        Where the folder holds something else.
+    """
+    require("pyarrow", extra="cohorts")
+    from tqdm.auto import tqdm
+
+    folder = Path(folder)
+    about = {
+        "format": FORMAT,
+        "name": cohort.name,
+        "source": cohort.source._asdict(),
+        "ids": list(cohort.ids),
+        "made": cohort.recipe(),
+    }
+    _begin(folder, about)
+    write = partial(_write_one, cohort, folder / CASES)
+    rows = in_order(write, range(len(cohort)), workers=workers, preload=("torch", "monai.data", __name__))
+    rows = list(tqdm(rows, total=len(cohort), desc="writing cases", unit="case", disable=not progress))
+    _write_table(rows, cohort.ids, folder / TABLE)
+    return folder
+
+
+def open_cohort(folder: str | Path) -> Cohort:
+    """A cohort that :func:`write_cohort` wrote; a case is read when it is asked for.
+
+    Raises
+    ------
+    IpiuError
+        Where the folder holds no cohort, a part of one, or one of a newer format.
+    """
+    folder = Path(folder)
+    about = _about(folder)
+    if not (folder / TABLE).is_file():
+        done = sum(1 for _ in (folder / CASES).glob("*/" + CASE)) if (folder / CASES).is_dir() else 0
+        msg = f"{folder}: {done} of {len(about['ids'])} cases are written; call to_disk again to go on"
+        raise IpiuError(msg)
+    source = Source(**about["source"])
+    places = {name: folder / CASES / f"{n:06d}" for n, name in enumerate(about["ids"])}
+    read = partial(_read_place, places, source)
+    return Cohort(about["ids"], read, name=about["name"], source=source, table=_read_table(folder / TABLE))
+
+
+def is_cohort(folder: Path) -> bool:
+    """Whether a folder holds a cohort that was written here."""
+    return (folder / ABOUT).is_file() and (folder / CASES).is_dir()
+
+
+def write_case(case: Case, folder: Path) -> None:
+    """Write one case into a folder that is there."""
+    outcome = case.outcome
+    about: dict[str, Any] = {
+        "id": case.id,
+        "labels": {name: _plain(value) for name, value in case.labels.items()},
+        "outcome": outcome and [float(outcome.time), bool(outcome.event), outcome.unit],
+        "source": case.source._asdict(),
+        "notes": list(case.notes),
+        "images": {name: write_image(image, folder, _file_name(name)) for name, image in case.images.items()},
+        "signals": {name: write_signal(signal, folder, _file_name(name)) for name, signal in case.signals.items()},
+    }
+    if case.report is not None:
+        (folder / REPORT).write_text(case.report, encoding="utf-8", newline="")
+    if case.record is not None:
+        _write_record(case, folder)
+    if case.expression is not None:
+        about["expression"] = {"name": case.expression.name, "attrs": _plain(dict(case.expression.attrs))}
+        frame = case.expression.rename("value").rename_axis("gene").to_frame()
+        frame.attrs = {}
+        frame.to_parquet(folder / EXPRESSION)
+    (folder / CASE).write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def read_case(folder: Path, *, source: Source | None = None) -> Case:
+    """Read one case's folder.
+
+    Raises
+    ------
+    IpiuError
+        Where a file is missing or damaged, or a name in it points elsewhere.
+    """
+    import pandas as pd
+
+    about = _json(folder / CASE)
+    try:
+        case = Case(
+            about["id"],
+            images={name: read_image(folder, entry) for name, entry in about["images"].items()},
+            signals={name: read_signal(folder, entry) for name, entry in about["signals"].items()},
+            outcome=None if about["outcome"] is None else Outcome(*about["outcome"]),
+            labels=about["labels"],
+            source=source or Source(**about["source"]),
+            notes=about["notes"],
+        )
+        if "expression" in about:
+            case.expression = pd.read_parquet(folder / EXPRESSION)["value"].rename(about["expression"]["name"])
+            case.expression.attrs = about["expression"]["attrs"]
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"{folder / CASE}: is not as it was written ({error}); write the cohort again"
+        raise IpiuError(msg) from error
+    if (folder / REPORT).is_file():
+        case.report = (folder / REPORT).read_bytes().decode("utf-8")
+    case.record = _read_record(folder)
+    return case
+
+
+def _read_place(places: dict[str, Path], source: Source, name: str) -> Case:
+    """The case of an id, from its folder."""
+    return read_case(places[name], source=source)
+
+
+def _begin(folder: Path, about: dict) -> None:
+    """Make the folder, or see that it is the same cohort's."""
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / ABOUT).is_file():
+            msg = f"{folder}: is not empty and holds no cohort; name a new folder"
+            raise IpiuError(msg)
+        if _about(folder) != json.loads(json.dumps(about)):
+            msg = f"{folder}: holds another cohort ({_about(folder)['name']}); name a new folder, or remove that one"
+            raise IpiuError(msg)
+        for left in folder.glob(f"{CASES}/.writing-*"):
+            shutil.rmtree(left, ignore_errors=True)
+    (folder / CASES).mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / ABOUT, json.dumps(about, indent=1))
+
+
+def _write_one(cohort: Cohort, folder: Path, n: int) -> dict:
+    """Write the case of a place, unless it is there, and return its row of the table."""
+    target = folder / f"{n:06d}"
+    if (target / CASE).is_file():
+        about = _json(target / CASE)
+        outcome = about["outcome"] and Outcome(*about["outcome"])
+        return _row(about["labels"], outcome)
+    case = cohort[n]
+    work = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
+    try:
+        write_case(case, work)
+        work.chmod(0o755)
+        work.replace(target)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        raise
+    return _row(case.labels, case.outcome)
+
+
+def _row(labels: dict, outcome: Outcome | None) -> dict:
+    """A case's row of the table."""
+    return dict(labels) if outcome is None else {**labels, "time": outcome.time, "event": outcome.event}
+
+
+def _write_table(rows: list[dict], ids: tuple[str, ...], path: Path) -> None:
+    """The table in one atomic step: a folder with a table is complete."""
+    import io
+
+    import pandas as pd
+
+    buffer = io.BytesIO()
+    pd.DataFrame(rows, index=pd.Index(ids, name="id")).to_parquet(buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def _read_table(path: Path):
+    """The table."""
+    import pandas as pd
+
+    require("pyarrow", extra="cohorts")
+    try:
+        return pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises its own and the file system's errors
+        msg = f"{path}: cannot be read as Parquet; write the cohort again"
+        raise IpiuError(msg) from error
+
+
+def _write_record(case: Case, folder: Path) -> None:
+    """A FHIR bundle, or a table where a code has no place in FHIR."""
+    from ipiu.cases.fhir_write import write_fhir
+
+    bare = Case(case.id, record=case.record, labels=case.labels)
+    try:
+        write_fhir(bare, folder / FHIR)
+    except IpiuError:
+        case.record.to_csv(folder / EVENTS, index=False)
+
+
+def _read_record(folder: Path):
+    """The record, or None."""
+    from ipiu.cases.fhir import read_fhir
+    from ipiu.cases.table import read_record
+
+    if (folder / FHIR).is_file():
+        return read_fhir(folder / FHIR)[0].record
+    if (folder / EVENTS).is_file():
+        return read_record(folder / EVENTS, patient=False)[0].record
+    return None
+
+
+def _about(folder: Path) -> dict:
+    """``cohort.json``, checked."""
+    if not (folder / ABOUT).is_file():
+        msg = f"{folder}: holds no cohort ({ABOUT} is missing); give the folder that to_disk wrote"
+        raise IpiuError(msg)
+    about = _json(folder / ABOUT)
+    if not isinstance(about, dict) or not isinstance(about.get("ids"), list):
+        msg = f"{folder / ABOUT}: is not as it was written; write the cohort again"
+        raise IpiuError(msg)
+    if about.get("format") != FORMAT:
+        msg = f"{folder}: is of format {about.get('format')!r}, this version reads {FORMAT}; update ipiu"
+        raise IpiuError(msg)
+    return about
+
+
+def _json(path: Path) -> Any:
+    """A JSON file, or a sentence on why not."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        msg = f"{path}: cannot be read ({type(error).__name__}); write the cohort again"
+        raise IpiuError(msg) from error
+
+
+def _file_name(name: str) -> str:
+    """A file's name for an image or a signal, whatever it is called."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "unnamed"
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; numpy's numbers as Python's."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value.item() if hasattr(value, "item") else value

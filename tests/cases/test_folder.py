@@ -1,0 +1,218 @@
+"""Cohorts written to disk and streamed back; the patients are small ones made here, not digital ones."""
+
+import hashlib
+import json
+import shutil
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from monai.data import MetaTensor
+
+import ipiu
+from ipiu import Case, Cohort, IpiuError, Signal
+from ipiu.cases.case import Outcome, Source
+from ipiu.cases.folder import CASE, write_cohort
+
+SOURCE = Source("own file", "made for a test")
+AFFINE = torch.tensor([[0, -2.5, 0, 10], [1.5, 0, 0, -3.25], [0, 0, 3, 7], [0, 0, 0, 1]], dtype=torch.float64)
+
+
+def make_case(name, *, fail_at=None):
+    """A case with every part; ``fail_at`` makes one patient fail, as a killed run would."""
+    if name == fail_at:
+        raise KeyboardInterrupt
+    rng = np.random.default_rng(int(name[-1]))
+    labels = {"unit": "label", "modality": "SEG", "name": "", "labels": {1: "liver", 7: "a <b>"}}
+    images = {
+        "ct": MetaTensor(
+            torch.from_numpy(rng.integers(-1000, 1000, (1, 5, 6, 7)).astype("float32")),
+            affine=AFFINE,
+            meta={"unit": "HU", "modality": "CT", "name": "torso"},
+        ),
+        "ct labels": MetaTensor(
+            torch.from_numpy(rng.integers(0, 8, (1, 5, 6, 7), dtype="uint8")), affine=AFFINE, meta=labels
+        ),
+        "radiograph": MetaTensor(torch.from_numpy(rng.integers(0, 4096, (1, 9, 8), dtype="uint16"))),
+        "masks": MetaTensor(
+            torch.from_numpy(rng.integers(0, 2, (5, 9, 8), dtype="uint8")),
+            meta={"channels": ("a", "b", "c", "d", "e"), "boxes": {"a": (0, 1, 4, 5)}},
+        ),
+        "fundus": MetaTensor(torch.from_numpy(rng.integers(0, 256, (3, 9, 8), dtype="uint8"))),
+        "mr": MetaTensor(torch.from_numpy(rng.normal(size=(1, 4, 4, 4)).astype("float32")), affine=AFFINE),
+    }
+    record = pd.DataFrame(
+        {
+            "time": pd.to_datetime(["2024-01-02T03:04:05Z", "2024-05-06T07:08:09Z"]),
+            "code": ["LOINC 2160-0", "LOINC 2160-0"],
+            "value": pd.Series([0.9, 1.1], dtype=object),
+            "unit": ["mg/dL", "mg/dL"],
+        }
+    )
+    expression = pd.Series([3, 0, 12], index=pd.Index(["A1BG", "TP53", "XIST"], name="gene"), name="counts")
+    expression.attrs["unit"] = "counts"
+    return Case(
+        name,
+        images=images,
+        report="First line.\nSecond: 12 mm nodule – ü.\r\nThird.",
+        record=record,
+        signals={"ecg": Signal(np.round(rng.normal(size=(2, 50)), 1).astype("float32"), 500.0, ("I", "V1"))},
+        expression=expression,
+        outcome=Outcome(12.5, True),
+        labels={"age": 61.5, "sex": "male", "diabetes": True},
+        source=SOURCE,
+        notes=["a note"],
+    )
+
+
+def make_cohort(n=3, **options):
+    return Cohort([f"patient/{i}" for i in range(n)], partial(make_case, **options), name="three", source=SOURCE)
+
+
+def tree(folder):
+    """Every file and what is in it."""
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_cohort().to_disk(tmp_path / "cohort", progress=False)
+
+
+def test_every_part_comes_back_as_it_was(folder):
+    opened = Cohort.open(folder)
+    for before, after in zip(make_cohort(), opened, strict=True):
+        assert (after.id, after.report, after.outcome, after.labels, after.notes, after.source) == (
+            before.id, before.report, before.outcome, before.labels, before.notes, before.source
+        )  # fmt: skip
+        assert list(after.images) == list(before.images)
+        for name, image in before.images.items():
+            again = after.images[name]
+            assert again.dtype == image.dtype, name
+            assert torch.equal(again.as_tensor(), image.as_tensor()), name
+            assert torch.equal(again.affine, image.affine), name
+            for key in ("unit", "modality", "labels", "channels", "boxes"):
+                assert again.meta.get(key) == image.meta.get(key), (name, key)
+        assert np.allclose(after.signals["ecg"].values, before.signals["ecg"].values, atol=1e-6)
+        assert (after.signals["ecg"].leads, after.signals["ecg"].rate) == (("I", "V1"), 500.0)
+        pd.testing.assert_series_equal(after.expression, before.expression)
+        assert after.expression.attrs == before.expression.attrs
+        pd.testing.assert_frame_equal(after.record, before.record, check_dtype=False)
+
+
+def test_the_table_is_there_without_opening_a_case(folder):
+    shutil.rmtree(folder / "cases" / "000001")
+    opened = Cohort.open(folder)
+    pd.testing.assert_frame_equal(opened.table(), make_cohort().table(), check_dtype=False)
+    assert opened[0].id == "patient/0"
+
+
+def test_other_tools_open_the_files(folder):
+    import nibabel as nib
+    from PIL import Image
+
+    place = folder / "cases" / "000000"
+    ct = nib.load(place / "ct.nii.gz")
+    assert ct.get_data_dtype() == np.int16
+    assert np.array_equal(np.asarray(ct.dataobj), make_case("patient/0").images["ct"][0].numpy())
+    assert np.allclose(ct.affine, AFFINE)
+    with Image.open(place / "fundus.png") as picture:
+        assert picture.size == (8, 9)
+    assert ipiu.open(place / "ecg.hea").signals["ecg"].rate == 500
+    assert (place / "report.txt").read_bytes().decode() == make_case("patient/0").report
+
+
+def test_two_runs_write_the_same_bytes(folder, tmp_path):
+    assert tree(make_cohort().to_disk(tmp_path / "again", progress=False)) == tree(folder)
+
+
+@pytest.mark.slow
+def test_workers_write_the_same_bytes(tmp_path):
+    cohort = ipiu.DigitalCohort(6, seed=1, parts=("ct", "record", "ecg", "expression", "outcome"), spacing=16.0)
+    one = cohort.to_disk(tmp_path / "one", progress=False)
+    two = cohort.to_disk(tmp_path / "two", workers=2, progress=False)
+    assert tree(one) == tree(two)
+
+
+def test_a_stopped_run_leaves_no_half_case_and_goes_on_where_it_was(folder, tmp_path):
+    target = tmp_path / "stopped"
+    with pytest.raises(KeyboardInterrupt):
+        make_cohort(fail_at="patient/2").to_disk(target, progress=False)
+    assert sorted(path.name for path in (target / "cases").iterdir()) == ["000000", "000001"]
+    with pytest.raises(IpiuError, match="2 of 3 cases are written; call to_disk again"):
+        Cohort.open(target)
+    kept = (target / "cases" / "000001" / CASE).stat().st_mtime_ns
+    make_cohort().to_disk(target, progress=False)
+    assert (target / "cases" / "000001" / CASE).stat().st_mtime_ns == kept
+    assert tree(target) == tree(folder)
+
+
+def test_what_a_killed_run_left_is_cleared_away(folder):
+    left = folder / "cases" / ".writing-killed"
+    left.mkdir()
+    make_cohort().to_disk(folder, progress=False)
+    assert not left.exists()
+
+
+def test_a_folder_with_something_else_is_not_written_to(folder, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("irreplaceable")
+    with pytest.raises(IpiuError, match="is not empty and holds no cohort"):
+        make_cohort().to_disk(tmp_path / "mine")
+    with pytest.raises(IpiuError, match="holds another cohort"):
+        make_cohort(2).to_disk(folder)
+
+
+@pytest.mark.parametrize("change", ["seed", "spacing", "knob"])
+def test_a_digital_cohort_made_otherwise_is_another_cohort(tmp_path, change):
+    make = partial(ipiu.DigitalCohort, 1, parts=("outcome",))
+    make().to_disk(tmp_path, progress=False)
+    other = {"seed": {"seed": 1}, "spacing": {"spacing": 5.0}, "knob": {"label_noise": 0.1}}[change]
+    with pytest.raises(IpiuError, match="holds another cohort"):
+        make(**other).to_disk(tmp_path, progress=False)
+
+
+@pytest.mark.parametrize("name", ["../secret.nii.gz", "/etc/passwd", "..", ""])
+def test_a_name_that_points_elsewhere_is_refused(folder, name):
+    path = folder / "cases" / "000000" / CASE
+    about = json.loads(path.read_text())
+    about["images"]["ct"]["file"] = name
+    path.write_text(json.dumps(about))
+    with pytest.raises(IpiuError, match="not in the folder"):
+        Cohort.open(folder)[0]
+
+
+def test_damage_is_said_in_one_sentence(folder, tmp_path):
+    (folder / "cases" / "000000" / CASE).write_text("{")
+    with pytest.raises(IpiuError, match="cannot be read"):
+        Cohort.open(folder)[0]
+    (folder / "cases" / "000001" / "ct.nii.gz").write_bytes(b"torn")
+    with pytest.raises(IpiuError, match=r"ct\.nii\.gz"):
+        Cohort.open(folder)[1]
+    with pytest.raises(IpiuError, match="holds no cohort"):
+        Cohort.open(tmp_path)
+    about = json.loads((folder / "cohort.json").read_text())
+    (folder / "cohort.json").write_text(json.dumps(about | {"format": 99}))
+    with pytest.raises(IpiuError, match="format 99"):
+        Cohort.open(folder)
+
+
+def test_the_one_door_opens_a_cohort_too(folder):
+    assert len(ipiu.open(folder)) == 3
+
+
+def test_a_cohort_that_cannot_go_to_another_process_says_so(tmp_path):
+    cohort = Cohort.of([make_case("patient/0")])
+    cohort._open = lambda name: None
+    with pytest.raises(IpiuError, match="use workers=1"):
+        write_cohort(cohort, tmp_path / "x", workers=2, progress=False)
+
+
+def test_map_applies_a_function_in_order():
+    assert list(make_cohort().map(lambda case: case.id)) == ["patient/0", "patient/1", "patient/2"]
