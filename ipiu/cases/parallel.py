@@ -8,10 +8,11 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ipiu.errors import IpiuError
 
+_function: Callable | None = None  # in a worker, what it was started to do
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
@@ -43,11 +44,11 @@ def in_order(
     context = multiprocessing.get_context("forkserver" if server else "spawn")
     if server:
         context.set_forkserver_preload(list(preload))
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare, initargs=(function,)) as pool:
         waiting: deque = deque()
         try:
             for item in items:
-                waiting.append(pool.submit(function, item))
+                waiting.append(pool.submit(_apply, item))
                 if len(waiting) > 2 * workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -66,8 +67,18 @@ def _check_sendable(function: Callable) -> None:
         raise IpiuError(msg) from error
 
 
-def _one_thread() -> None:
-    """Several processes with several threads each only wait for one another."""
+def _prepare(function: Callable) -> None:
+    """Give a new process the function once, as it may hold a cohort's index, and one thread.
+
+    Several processes with several threads each only wait for one another.
+    """
     import torch
 
+    global _function
+    _function = function
     torch.set_num_threads(1)
+
+
+def _apply(item: Any) -> Any:
+    """Apply the function of this process."""
+    return _function(item)
