@@ -344,7 +344,7 @@ def _physiology(u: list[float], body: dict, severity: dict[str, float]) -> dict[
     ejection = 63 + 4 * n[3] - 38 * failing
     hba1c = 5.4 + 0.25 * n[4] + (1.0 + 3.2 * diabetes if diabetes else 0.0)
     egfr = 105 - 0.75 * max(age - 30, 0) - 22 * diabetes - 14 * severity["hypertension"] - 10 * failing + 9 * n[5]
-    eyes = -1.4 + 4.2 * diabetes + 0.9 * n[6] + 0.25 * (hba1c - 7)
+    eyes = -1.9 + 3.4 * diabetes + 0.8 * n[6] + 0.25 * (hba1c - 7)
     grade = sum(eyes > cut for cut in (0.2, 0.9, 1.7, 2.5)) if diabetes else 0
     return {
         "heart_rate": round(min(max(rate, 42), 150), 1),
