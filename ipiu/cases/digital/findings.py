@@ -155,14 +155,8 @@ def _strength(state: State, finding: str, largest: Lesion | None) -> float:
     if finding == "atrophy":  # fluid spaces widen all through life; they are called wide from the sixties on
         return min(max((state.age - 62) / 33, 0.0), 1.0)
     if finding == "white matter lesions":
-        return min(max(small_vessel_burden(state) - 0.4, 0.0), 1.0)
+        return min(max(state.small_vessel_burden - 0.4, 0.0), 1.0)
     return state.severity[finding]
-
-
-def small_vessel_burden(state: State) -> float:
-    """Small-vessel disease of the white matter: from 0 at 45 years, about 1 in the eighties with hypertension."""
-    years = max(state.age - 45, 0) / 40
-    return years * (0.55 + 0.9 * state.severity["hypertension"] + 0.5 * state.severity["diabetes"])
 
 
 def _where(state: State, finding: str, largest: Lesion | None) -> tuple[str, str]:
