@@ -13,6 +13,7 @@ from importlib import import_module
 _HOMES = {
     "Case": "ipiu.cases.case",
     "Cohort": "ipiu.cases.cohort",
+    "DigitalCohort": "ipiu.cases.digital.cohort",
     "IpiuError": "ipiu.errors",
     "Signal": "ipiu.cases.case",
     "atlas": "ipiu.atlas",
@@ -21,7 +22,7 @@ _HOMES = {
     "view": "ipiu.view",
 }
 
-__all__ = ["Case", "Cohort", "IpiuError", "Signal", "__version__", "atlas", "open", "samples", "view"]
+__all__ = ["Case", "Cohort", "DigitalCohort", "IpiuError", "Signal", "__version__", "atlas", "open", "samples", "view"]
 
 
 def __getattr__(name: str):

@@ -111,6 +111,7 @@ def write_case(case: Case, folder: Path) -> None:
     if case.report is not None:
         (folder / REPORT).write_text(case.report, encoding="utf-8", newline="")
     if case.record is not None:
+        about["record"] = list(case.record.columns)
         _write_record(case, folder)
     if case.expression is not None:
         about["expression"] = {"name": case.expression.name, "attrs": _plain(dict(case.expression.attrs))}
@@ -149,7 +150,8 @@ def read_case(folder: Path, *, source: Source | None = None) -> Case:
         raise IpiuError(msg) from error
     if (folder / REPORT).is_file():
         case.report = (folder / REPORT).read_bytes().decode("utf-8")
-    case.record = _read_record(folder)
+    if "record" in about:
+        case.record = _read_record(folder)[about["record"]]  # a FHIR bundle says more than the columns that went in
     return case
 
 
@@ -224,7 +226,8 @@ def _write_record(case: Case, folder: Path) -> None:
     """A FHIR bundle, or a table where a code has no place in FHIR."""
     from ipiu.cases.fhir_write import write_fhir
 
-    bare = Case(case.id, record=case.record, labels=case.labels)
+    name = re.sub(r"[^A-Za-z0-9.-]+", "-", case.id)[:64] or "patient"  # what FHIR takes as an id
+    bare = Case(name, record=case.record, labels=case.labels, source=case.source)
     try:
         write_fhir(bare, folder / FHIR)
     except IpiuError:
@@ -232,15 +235,13 @@ def _write_record(case: Case, folder: Path) -> None:
 
 
 def _read_record(folder: Path):
-    """The record, or None."""
+    """The record, from whichever file holds it."""
     from ipiu.cases.fhir import read_fhir
     from ipiu.cases.table import read_record
 
     if (folder / FHIR).is_file():
         return read_fhir(folder / FHIR)[0].record
-    if (folder / EVENTS).is_file():
-        return read_record(folder / EVENTS, patient=False)[0].record
-    return None
+    return read_record(folder / EVENTS, patient=False)[0].record
 
 
 def _about(folder: Path) -> dict:

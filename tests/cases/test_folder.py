@@ -46,8 +46,8 @@ def make_case(name, *, fail_at=None):
     record = pd.DataFrame(
         {
             "time": pd.to_datetime(["2024-01-02T03:04:05Z", "2024-05-06T07:08:09Z"]),
-            "code": ["LOINC 2160-0", "LOINC 2160-0"],
-            "value": pd.Series([0.9, 1.1], dtype=object),
+            "code": ["LOINC:2160-0", "LOINC:2160-0"],
+            "value": pd.Series([0.9, "high" if name[-1] == "2" else 1.1], dtype=object),
             "unit": ["mg/dL", "mg/dL"],
         }
     )
@@ -106,6 +106,12 @@ def test_every_part_comes_back_as_it_was(folder):
         pd.testing.assert_frame_equal(after.record, before.record, check_dtype=False)
 
 
+def test_a_record_is_a_fhir_bundle_and_a_table_where_fhir_has_no_place_for_a_value(folder):
+    places = [folder / "cases" / f"{n:06d}" for n in range(3)]
+    assert [(place / "record.fhir.json").is_file() for place in places] == [True, True, False]
+    assert [(place / "record.csv").is_file() for place in places] == [False, False, True]
+
+
 def test_the_table_is_there_without_opening_a_case(folder):
     shutil.rmtree(folder / "cases" / "000001")
     opened = Cohort.open(folder)
@@ -134,7 +140,7 @@ def test_two_runs_write_the_same_bytes(folder, tmp_path):
 
 @pytest.mark.slow
 def test_workers_write_the_same_bytes(tmp_path):
-    cohort = ipiu.DigitalCohort(6, seed=1, parts=("ct", "record", "ecg", "expression", "outcome"), spacing=16.0)
+    cohort = ipiu.DigitalCohort(6, seed=1, parts=("ct", "record", "ecg", "expression", "outcome"), spacing=12.0)
     one = cohort.to_disk(tmp_path / "one", progress=False)
     two = cohort.to_disk(tmp_path / "two", workers=2, progress=False)
     assert tree(one) == tree(two)
