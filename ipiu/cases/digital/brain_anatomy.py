@@ -211,7 +211,7 @@ def _add_white_matter_lesions(
 ) -> None:
     """White matter hyperintensities of small-vessel disease: caps round the ventricles first, then patches."""
     # median 0.25 mL before 45 and about 10 mL after 85 (de Kort et al. 2024, doi:10.1016/j.neurobiolaging.2024.11.006)
-    log_volume = math.log(0.22) + 3.8 * state.small_vessel_burden ** 0.7 + 0.8 * chance
+    log_volume = math.log(0.22) + 3.8 * state.small_vessel_burden**0.7 + 0.8 * chance
     log_volume = min(max(log_volume, -3.0), 4.0)
     # a fit of the volume that a level gives, measured here
     level = np.float32(0.24 + 0.15 * log_volume + 0.016 * log_volume**2)
