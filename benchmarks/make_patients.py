@@ -11,6 +11,7 @@ import multiprocessing
 import resource
 import tempfile
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 from results import keep
@@ -86,16 +87,20 @@ def alone(job, *args) -> tuple[float, float]:
     queue = context.Queue()
     process = context.Process(target=_measure, args=(queue, job, args))
     process.start()
-    found = queue.get()
     process.join()
-    return found
+    if process.exitcode:
+        message = f"{job.__name__}{args} ended with exit code {process.exitcode}; its error stands above"
+        raise SystemExit(message)
+    return queue.get()
 
 
 def _measure(queue, job, args) -> None:
     start = time.perf_counter()
     job(*args)
+    seconds = time.perf_counter() - start
+    forkserver._forkserver._stop()  # its workers count as descendants of this process once it has ended
     peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    queue.put((max(peaks) / 1024, time.perf_counter() - start))
+    queue.put((max(peaks) / 1024, seconds))
 
 
 def write(n: int, workers: int) -> None:

@@ -146,7 +146,7 @@ class Cohort(Sequence[Case]):
     def to_disk(self, folder: str | Path, *, workers: int = 1, progress: bool = True) -> Path:
         """Write the cases as standard files, one by one and atomically (:mod:`ipiu.cases.folder`).
 
-        A run that was stopped goes on where it was. Memory does not grow with the cohort.
+        A run that was stopped goes on where it was. Of the cohort, only ids and table are held in memory.
 
         Parameters
         ----------
@@ -189,14 +189,18 @@ class Cohort(Sequence[Case]):
         return f"cohort {self.name!r} has no patient {name!r}; {known}"
 
     def __repr__(self) -> str:
-        return f"Cohort({self.name!r}, {len(self)} patients; {self.source})"
+        return f"Cohort({self.name!r}, {self._counted()}; {self.source})"
 
     def _repr_html_(self) -> str:
         from html import escape
 
-        head = f"{escape(self.name)}: {len(self)} patients ({escape(str(self.source))})"
+        head = f"{escape(self.name)}: {escape(self._counted())} ({escape(str(self.source))})"
         table = "" if self._table is None else self._table.head().to_html(border=0, escape=True)
         return f"<p>{head}</p>{table}"
+
+    def _counted(self, each: str = "patients") -> str:
+        """How many there are of what a case is: ``open_case`` may have the word as its attribute ``each``."""
+        return f"{len(self)} {getattr(self._open, 'each', each)}"
 
 
 class _Opened:

@@ -11,16 +11,21 @@ import json
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from ipiu.atomic import write_atomic
 from ipiu.cases.case import Case, Outcome, Source
 from ipiu.cases.cohort import Cohort
+from ipiu.cases.files import reason
 from ipiu.cases.images_on_disk import read_image, write_image
+from ipiu.cases.limits import check_claim
 from ipiu.cases.parallel import in_order
 from ipiu.cases.signals_on_disk import read_signal, write_signal
+from ipiu.cases.text import read_rows, read_text
 from ipiu.errors import IpiuError, require
 
 FORMAT = 1
@@ -34,7 +39,7 @@ def write_cohort(cohort: Cohort, folder: str | Path, *, workers: int = 1, progre
     Parameters
     ----------
     cohort
-        any cohort; it is streamed, never held
+        any cohort; it is streamed, and only its ids and its table are held
     folder
         a new or empty folder, or one in which the same cohort was begun
     workers
@@ -50,7 +55,7 @@ def write_cohort(cohort: Cohort, folder: str | Path, *, workers: int = 1, progre
     Raises
     ------
     IpiuError
-        Where the folder holds something else.
+        Where the folder holds something else, or a case has what no file can hold.
     """
     require("pyarrow", extra="cohorts")
     from tqdm.auto import tqdm
@@ -85,10 +90,13 @@ def open_cohort(folder: str | Path) -> Cohort:
         done = sum(1 for _ in (folder / CASES).glob("*/" + CASE)) if (folder / CASES).is_dir() else 0
         msg = f"{folder}: {done} of {len(about['ids'])} cases are written; call to_disk again to go on"
         raise IpiuError(msg)
-    source = Source(**about["source"])
+    table = _read_parquet(folder / TABLE)
+    if list(table.index) != about["ids"]:
+        msg = f"{folder / TABLE}: its {len(table)} rows are not those of the cohort's ids; write the cohort again"
+        raise IpiuError(msg)
     places = {name: folder / CASES / f"{n:06d}" for n, name in enumerate(about["ids"])}
-    read = partial(_read_place, places, source)
-    return Cohort(about["ids"], read, name=about["name"], source=source, table=_read_table(folder / TABLE))
+    source = Source(**about["source"])
+    return Cohort(about["ids"], partial(_read_place, places), name=about["name"], source=source, table=table)
 
 
 def is_cohort(folder: Path) -> bool:
@@ -97,16 +105,23 @@ def is_cohort(folder: Path) -> bool:
 
 
 def write_case(case: Case, folder: Path) -> None:
-    """Write one case into a folder that is there."""
+    """Write one case into a folder that is there.
+
+    Raises
+    ------
+    IpiuError
+        Where a part has what its file cannot hold.
+    """
     outcome = case.outcome
+    images, signals = _file_names(case.images), _file_names(case.signals)
     about: dict[str, Any] = {
         "id": case.id,
         "labels": {name: _plain(value) for name, value in case.labels.items()},
         "outcome": outcome and [float(outcome.time), bool(outcome.event), outcome.unit],
         "source": case.source._asdict(),
         "notes": list(case.notes),
-        "images": {name: write_image(image, folder, _file_name(name)) for name, image in case.images.items()},
-        "signals": {name: write_signal(signal, folder, _file_name(name)) for name, signal in case.signals.items()},
+        "images": {name: write_image(image, folder, images[name]) for name, image in case.images.items()},
+        "signals": {name: write_signal(signal, folder, signals[name]) for name, signal in case.signals.items()},
     }
     if case.report is not None:
         (folder / REPORT).write_text(case.report, encoding="utf-8", newline="")
@@ -118,10 +133,10 @@ def write_case(case: Case, folder: Path) -> None:
         frame = case.expression.rename("value").rename_axis("gene").to_frame()
         frame.attrs = {}
         frame.to_parquet(folder / EXPRESSION)
-    (folder / CASE).write_text(json.dumps(about, indent=1), encoding="utf-8")
+    (folder / CASE).write_text(_dumps(about), encoding="utf-8")
 
 
-def read_case(folder: Path, *, source: Source | None = None) -> Case:
+def read_case(folder: Path) -> Case:
     """Read one case's folder.
 
     Raises
@@ -129,35 +144,55 @@ def read_case(folder: Path, *, source: Source | None = None) -> Case:
     IpiuError
         Where a file is missing or damaged, or a name in it points elsewhere.
     """
-    import pandas as pd
-
     about = _json(folder / CASE)
     try:
+        _check_case(about)
         case = Case(
             about["id"],
             images={name: read_image(folder, entry) for name, entry in about["images"].items()},
             signals={name: read_signal(folder, entry) for name, entry in about["signals"].items()},
             outcome=None if about["outcome"] is None else Outcome(*about["outcome"]),
             labels=about["labels"],
-            source=source or Source(**about["source"]),
+            source=Source(**about["source"]),
             notes=about["notes"],
         )
         if "expression" in about:
-            case.expression = pd.read_parquet(folder / EXPRESSION)["value"].rename(about["expression"]["name"])
+            case.expression = _read_parquet(folder / EXPRESSION)["value"].rename(about["expression"]["name"])
             case.expression.attrs = about["expression"]["attrs"]
-    except (KeyError, TypeError, AttributeError) as error:
-        msg = f"{folder / CASE}: is not as it was written ({error}); write the cohort again"
+        if "record" in about:  # a FHIR bundle says more than the columns that went in
+            case.record = _read_record(folder)[about["record"]]
+        if (folder / REPORT).is_file():
+            check_claim((folder / REPORT).stat().st_size, folder / REPORT)
+            case.report = (folder / REPORT).read_bytes().decode("utf-8")
+    except IpiuError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        msg = f"{folder / CASE}: is not as it was written ({reason(error)}); write the cohort again"
         raise IpiuError(msg) from error
-    if (folder / REPORT).is_file():
-        case.report = (folder / REPORT).read_bytes().decode("utf-8")
-    if "record" in about:
-        case.record = _read_record(folder)[about["record"]]  # a FHIR bundle says more than the columns that went in
+    for image in case.images.values():
+        image.meta["source"] = str(case.source)
     return case
 
 
-def _read_place(places: dict[str, Path], source: Source, name: str) -> Case:
+def _check_case(about: dict) -> None:
+    """See that what is shown of a case is of the types that were written."""
+    texts = [about["id"], *about["source"].values(), *list(about["notes"])]
+    if set(about["source"]) != set(Source._fields) or not all(isinstance(text, str) for text in texts):
+        msg = "id, source and notes must be text"
+        raise TypeError(msg)
+    if not isinstance(about["notes"], list) or not isinstance(about["labels"], dict):
+        msg = "notes must be a list, and labels a dictionary"
+        raise TypeError(msg)
+    if about["outcome"] is not None:
+        time, event, unit = about["outcome"]
+        if not isinstance(time, (int, float)) or not isinstance(event, bool) or not isinstance(unit, str):
+            msg = "an outcome must be a number, true or false, and a unit"
+            raise TypeError(msg)
+
+
+def _read_place(places: dict[str, Path], name: str) -> Case:
     """The case of an id, from its folder."""
-    return read_case(places[name], source=source)
+    return read_case(places[name])
 
 
 def _begin(folder: Path, about: dict) -> None:
@@ -166,13 +201,13 @@ def _begin(folder: Path, about: dict) -> None:
         if not (folder / ABOUT).is_file():
             msg = f"{folder}: is not empty and holds no cohort; name a new folder"
             raise IpiuError(msg)
-        if _about(folder) != json.loads(json.dumps(about)):
+        if _about(folder) != json.loads(_dumps(about)):
             msg = f"{folder}: holds another cohort ({_about(folder)['name']}); name a new folder, or remove that one"
             raise IpiuError(msg)
         for left in folder.glob(f"{CASES}/.writing-*"):
             shutil.rmtree(left, ignore_errors=True)
     (folder / CASES).mkdir(parents=True, exist_ok=True)
-    write_atomic(folder / ABOUT, json.dumps(about, indent=1))
+    write_atomic(folder / ABOUT, _dumps(about))
 
 
 def _write_one(cohort: Cohort, folder: Path, n: int) -> dict:
@@ -182,6 +217,9 @@ def _write_one(cohort: Cohort, folder: Path, n: int) -> dict:
         about = _json(target / CASE)
         outcome = about["outcome"] and Outcome(*about["outcome"])
         return _row(about["labels"], outcome)
+    if target.exists():
+        msg = f"{target}: is not a case that was written whole; remove it and call to_disk again"
+        raise IpiuError(msg)
     case = cohort[n]
     work = Path(tempfile.mkdtemp(dir=folder, prefix=".writing-"))
     try:
@@ -195,8 +233,9 @@ def _write_one(cohort: Cohort, folder: Path, n: int) -> dict:
 
 
 def _row(labels: dict, outcome: Outcome | None) -> dict:
-    """A case's row of the table."""
-    return dict(labels) if outcome is None else {**labels, "time": outcome.time, "event": outcome.event}
+    """A case's row of the table, the same whether the case was made or read again."""
+    row = {name: _plain(value) for name, value in labels.items()}
+    return row if outcome is None else {**row, "time": float(outcome.time), "event": bool(outcome.event)}
 
 
 def _write_table(rows: list[dict], ids: tuple[str, ...], path: Path) -> None:
@@ -210,38 +249,53 @@ def _write_table(rows: list[dict], ids: tuple[str, ...], path: Path) -> None:
     write_atomic(path, buffer.getvalue())
 
 
-def _read_table(path: Path):
-    """The table."""
+def _read_parquet(path: Path):
+    """A Parquet file, unless what it claims to hold passes the memory limit."""
     import pandas as pd
 
-    require("pyarrow", extra="cohorts")
+    parquet = require("pyarrow.parquet", extra="cohorts")
     try:
+        found = parquet.read_metadata(path)
+        check_claim(found.num_rows * max(found.num_columns, 1) * 8, path)
         return pd.read_parquet(path)
+    except IpiuError:
+        raise
     except Exception as error:  # pyarrow raises its own and the file system's errors
         msg = f"{path}: cannot be read as Parquet; write the cohort again"
         raise IpiuError(msg) from error
 
 
 def _write_record(case: Case, folder: Path) -> None:
-    """A FHIR bundle, or a table where a code has no place in FHIR."""
+    """A FHIR bundle, or a table where a column or a row has no place in FHIR."""
+    from ipiu.cases.fhir import COLUMNS
     from ipiu.cases.fhir_write import write_fhir
 
     name = re.sub(r"[^A-Za-z0-9.-]+", "-", case.id)[:64] or "patient"  # what FHIR takes as an id
     bare = Case(name, record=case.record, labels=case.labels, source=case.source)
-    try:
-        write_fhir(bare, folder / FHIR)
-    except IpiuError:
-        case.record.to_csv(folder / EVENTS, index=False)
+    if set(case.record.columns) <= set(COLUMNS):
+        try:
+            write_fhir(bare, folder / FHIR)
+        except IpiuError:
+            pass
+        else:
+            return
+    case.record.to_csv(folder / EVENTS, index=False)
 
 
 def _read_record(folder: Path):
     """The record, from whichever file holds it."""
+    import pandas as pd
+
     from ipiu.cases.fhir import read_fhir
-    from ipiu.cases.table import read_record
+    from ipiu.cases.table import number
 
     if (folder / FHIR).is_file():
         return read_fhir(folder / FHIR)[0].record
-    return read_record(folder / EVENTS, patient=False)[0].record
+    header, rows = read_rows(folder / EVENTS)
+    record = pd.DataFrame([[cell or None for cell in row] for _, row in rows], columns=header, dtype=object)
+    record["time"] = pd.to_datetime(record["time"], format="ISO8601", utc=True)
+    record["value"] = pd.Series([number(text) for text in record["value"]], dtype=object)
+    return record
 
 
 def _about(folder: Path) -> dict:
@@ -250,27 +304,54 @@ def _about(folder: Path) -> dict:
         msg = f"{folder}: holds no cohort ({ABOUT} is missing); give the folder that to_disk wrote"
         raise IpiuError(msg)
     about = _json(folder / ABOUT)
-    if not isinstance(about, dict) or not isinstance(about.get("ids"), list):
-        msg = f"{folder / ABOUT}: is not as it was written; write the cohort again"
-        raise IpiuError(msg)
-    if about.get("format") != FORMAT:
+    if isinstance(about, dict) and about.get("format") != FORMAT:
         msg = f"{folder}: is of format {about.get('format')!r}, this version reads {FORMAT}; update ipiu"
         raise IpiuError(msg)
+    try:
+        ids, stated = about["ids"], about["source"]
+        texts = [about["name"], *ids, *stated.values()]
+        sound = isinstance(ids, list) and set(stated) == set(Source._fields) and len(set(ids)) == len(ids)
+        if not sound or not all(isinstance(text, str) for text in texts):
+            msg = "ids, name and source must be text, each id once"
+            raise TypeError(msg)
+    except (KeyError, TypeError, AttributeError) as error:
+        msg = f"{folder / ABOUT}: is not as it was written ({reason(error)}); write the cohort again"
+        raise IpiuError(msg) from error
     return about
 
 
 def _json(path: Path) -> Any:
     """A JSON file, or a sentence on why not."""
+    text = read_text(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         msg = f"{path}: cannot be read ({type(error).__name__}); write the cohort again"
         raise IpiuError(msg) from error
 
 
-def _file_name(name: str) -> str:
-    """A file's name for an image or a signal, whatever it is called."""
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "unnamed"
+def _dumps(about: dict) -> str:
+    """JSON as it is written here; arrays become lists, and what JSON cannot hold is refused."""
+
+    def other(value: Any) -> Any:
+        if hasattr(value, "tolist"):
+            return value.tolist()
+        msg = f"{value!r:.80} is a {type(value).__name__}, which JSON cannot hold; give text, numbers or lists of them"
+        raise IpiuError(msg)
+
+    return json.dumps(about, indent=1, default=other)
+
+
+def _file_names(names: Iterable[str]) -> dict[str, str]:
+    """A file's name for each image or signal, whatever it is called, and no two the same."""
+    found: dict[str, str] = {}
+    for name in names:
+        stem = first = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")[:80] or "unnamed"
+        more = count(2)
+        while stem in found.values():
+            stem = f"{first}_{next(more)}"
+        found[name] = stem
+    return found
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,21 @@ from ipiu.errors import IpiuError
 
 # what MONAI keeps in a MetaTensor's meta for itself
 _OWN = {"affine", "original_affine", "space", "spatial_shape", "original_channel_dim", "filename_or_obj", "source"}
-_TYPES = ("uint8", "int16", "uint16", "int32", "float32", "float64")
+_TYPES = ("uint8", "int16", "uint16", "int32", "float32")
 
 
 def write_image(image: MetaTensor, folder: Path, stem: str) -> dict[str, Any]:
-    """Write an image and return what its file has no field for."""
+    """Write an image and return what its file has no field for.
+
+    Raises
+    ------
+    IpiuError
+        Where the values are of a type that would not come back as it is.
+    """
     values = image.numpy()
+    if str(values.dtype) not in _TYPES:
+        msg = f"image {stem!r} is of the type {values.dtype}, files hold {', '.join(_TYPES)}; convert it to one of them"
+        raise IpiuError(msg)
     picture = values.ndim == 3 and len(values) in (1, 3) and values.dtype in (np.uint8, np.uint16)
     if picture and (values.dtype == np.uint8 or len(values) == 1):
         name = f"{stem}.png"
@@ -45,25 +55,29 @@ def read_image(folder: Path, entry: dict[str, Any]) -> MetaTensor:
     Raises
     ------
     IpiuError
-        Where the entry points out of the folder, or the file is damaged.
+        Where the entry points out of the folder or states what cannot be, or the file is damaged.
     """
-    path = inside(folder, entry["file"])
+    path, shape = inside(folder, entry["file"]), entry["shape"]
     if entry["type"] not in _TYPES:
         msg = f"{folder}: an image claims the type {entry['type']!r}; write the cohort again"
+        raise IpiuError(msg)
+    affine = np.asarray(entry["affine"], dtype=float)
+    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+        msg = f"{path}: its affine is stated as {entry['affine']!r:.80}, not as four by four numbers; write it again"
         raise IpiuError(msg)
     if path.suffix == ".png":
         values = read_picture(path)[0].images["image"].numpy()
     else:
-        values = read_nifti(path)[0].images["image"].numpy()
-    if values.size != np.prod(entry["shape"]):
-        msg = f"{path}: holds {values.shape}, not the {entry['shape']} that was written; write the cohort again"
+        whole = {} if entry["type"] != "float32" else None  # as labels, integers do not go through float32
+        values = read_nifti(path, labels=whole)[0].images["image"].numpy()
+    if not all(isinstance(n, int) and n > 0 for n in shape) or values.size != math.prod(shape):
+        msg = f"{path}: holds {values.shape}, not the {shape!r:.80} that was written; write the cohort again"
         raise IpiuError(msg)
-    values = values.reshape(entry["shape"])  # a picture in a NIfTI file has a third axis of one
-    affine = torch.tensor(entry["affine"], dtype=torch.float64)
-    meta = {key: _tuples(value) for key, value in entry["meta"].items()}
+    values = values.reshape(shape)  # a picture in a NIfTI file has a third axis of one
+    meta = {key: _tuples(value) for key, value in entry["meta"].items() if key not in _OWN}
     if "labels" in meta:
         meta["labels"] = {int(code): name for code, name in meta["labels"].items()}
-    return MetaTensor(torch.from_numpy(values.astype(entry["type"])), affine=affine, meta=meta)
+    return MetaTensor(torch.from_numpy(values.astype(entry["type"])), affine=torch.from_numpy(affine), meta=meta)
 
 
 def inside(folder: Path, name: str) -> Path:

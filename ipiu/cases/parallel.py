@@ -8,6 +8,7 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from ipiu.errors import IpiuError
@@ -31,6 +32,11 @@ def in_order(
         number of processes; 1 starts none
     preload
         modules that each process is started with, so that they are imported once
+
+    Raises
+    ------
+    IpiuError
+        Where the function cannot go to another process, or a process was ended from outside.
     """
     if workers < 1:
         msg = f"workers={workers} must be 1 or more; this machine has {os.cpu_count()} cores"
@@ -53,6 +59,9 @@ def in_order(
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenProcessPool as error:
+            msg = f"one of {workers} worker processes was ended, most often for want of memory; use fewer workers"
+            raise IpiuError(msg) from error
         finally:
             for future in waiting:
                 future.cancel()

@@ -71,7 +71,7 @@ def read_record(
         {
             "time": _times([row[places["time"]].strip() for _, row in rows], lines, format, path, notes),
             "code": [row[places["code"]].strip() for _, row in rows],
-            "value": pd.Series([_number(_cell(row, places["value"])) for _, row in rows], dtype=object),
+            "value": pd.Series([number(_cell(row, places["value"])) for _, row in rows], dtype=object),
             "unit": pd.Series([_cell(row, places["unit"]) for _, row in rows], dtype=object),
         }
     )
@@ -165,13 +165,14 @@ def _cell(row: list[str], place: int | None) -> str | None:
     return (row[place].strip() or None) if place is not None else None
 
 
-def _number(text: str | None) -> float | str | None:
-    """The number a cell holds, or its text."""
+def number(text: str | None) -> float | str | None:
+    """The number a cell holds, else its text; None where it is empty."""
+    text = (text or "").strip()
     try:
-        value = float(text) if text is not None and "_" not in text else math.nan
+        value = float(text) if text and "_" not in text else math.nan
     except ValueError:
         return text
-    return value if math.isfinite(value) else text
+    return value if math.isfinite(value) else text or None
 
 
 def _letters(name: str) -> str:

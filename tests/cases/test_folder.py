@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from functools import partial
 
@@ -15,6 +16,7 @@ import ipiu
 from ipiu import Case, Cohort, IpiuError, Signal
 from ipiu.cases.case import Outcome, Source
 from ipiu.cases.folder import CASE, write_cohort
+from ipiu.cases.parallel import in_order
 
 SOURCE = Source("own file", "made for a test")
 AFFINE = torch.tensor([[0, -2.5, 0, 10], [1.5, 0, 0, -3.25], [0, 0, 3, 7], [0, 0, 0, 1]], dtype=torch.float64)
@@ -220,5 +222,193 @@ def test_a_cohort_that_cannot_go_to_another_process_says_so(tmp_path):
         write_cohort(cohort, tmp_path / "x", workers=2, progress=False)
 
 
+@pytest.mark.slow
+def test_a_worker_that_is_ended_is_said_in_one_sentence():
+    with pytest.raises(IpiuError, match=r"one of 2 worker processes was ended.*use fewer workers"):
+        list(in_order(os._exit, [1], workers=2))
+
+
 def test_map_applies_a_function_in_order():
     assert list(make_cohort().map(lambda case: case.id)) == ["patient/0", "patient/1", "patient/2"]
+
+
+def written(tmp_path, name="patient/0", **parts):
+    """One case written, and read again."""
+    return Cohort.open(Cohort.of([Case(name, **parts)]).to_disk(tmp_path / "one", progress=False))[0]
+
+
+def test_a_digital_patient_comes_back_with_every_part(tmp_path):
+    cohort = ipiu.DigitalCohort(1, parts=("fundus", "report", "record", "ecg", "ppg", "expression", "outcome"))
+    after, before = Cohort.open(cohort.to_disk(tmp_path / "digital", progress=False))[0], cohort[0]
+    assert after.present == before.present
+    for name, signal in before.signals.items():
+        assert np.allclose(after.signals[name].values, signal.values, atol=1e-4)
+        assert after.signals[name].unit == signal.unit
+    for name, image in before.images.items():
+        assert torch.equal(after.images[name].as_tensor(), image.as_tensor())
+        assert after.images[name].meta["source"] == image.meta["source"]
+
+
+def test_names_that_differ_in_signs_alone_get_files_of_their_own(tmp_path):
+    names = ("ct labels", "ct_labels", "CT-labels", "ct labels 2", "肝", "肺", "x" * 300)
+    images = {name: MetaTensor(torch.full((1, 3, 3), n, dtype=torch.uint8)) for n, name in enumerate(names)}
+    after = written(tmp_path, images=images)
+    assert [int(after.images[name].max()) for name in names] == list(range(len(names)))
+
+
+@pytest.mark.parametrize("kind", ["uint8", "int16", "uint16", "int32", "float32"])
+def test_the_largest_number_of_a_type_comes_back(tmp_path, kind):
+    limit = np.finfo(kind).max if kind == "float32" else np.iinfo(kind).max
+    image = MetaTensor(torch.from_numpy(np.array([[[[0, limit, 1]]]], dtype=kind)))
+    again = written(tmp_path, images={"x": image}).images["x"]
+    assert again.dtype == image.dtype
+    assert torch.equal(again.as_tensor(), image.as_tensor())
+
+
+@pytest.mark.parametrize("kind", ["bool", "int8", "int64", "float16", "float64"])
+def test_a_type_that_would_not_come_back_is_refused(tmp_path, kind):
+    image = MetaTensor(torch.from_numpy(np.zeros((1, 2, 2, 2), dtype=kind)))
+    with pytest.raises(IpiuError, match=f"of the type {kind}.*convert it"):
+        written(tmp_path, images={"x": image})
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [
+        ([0.0, np.nan, 1.5], "mV"),
+        ([0.0, np.nan, 1.5], "a.u."),
+        ([0.0, -2e5, np.nan], "a.u."),
+        ([3e6, 0.0, -5.0], "mm Hg"),
+        ([1.0, 2.0, 3.0], ""),
+    ],
+)
+def test_a_signal_of_any_range_and_unit_comes_back(tmp_path, values, unit):
+    signal = Signal(np.array([values], dtype="float32"), 100.0, ("one",), unit)
+    again = written(tmp_path, signals={"x": signal}).signals["x"]
+    assert np.allclose(again.values, signal.values, rtol=1e-6, atol=5e-3, equal_nan=True)
+    assert again.unit == unit
+
+
+def test_an_infinite_sample_is_refused(tmp_path):
+    with pytest.raises(IpiuError, match="infinite value"):
+        written(tmp_path, signals={"x": Signal(np.array([[0, np.inf]]), 100.0, ("one",))})
+
+
+@pytest.mark.parametrize("change", ["a column more", "no row", "no time", "kind"])
+def test_a_record_that_fhir_cannot_hold_comes_back_from_its_table(tmp_path, change):
+    record = make_case("patient/2").record
+    if change == "a column more":
+        record = make_case("patient/1").record.assign(ward=["A", "B"])
+    elif change == "no row":
+        record = record.iloc[:0]
+    elif change == "no time":
+        record = record.assign(time=pd.to_datetime([None, "2024-05-06T07:08:09Z"], utc=True))
+    else:
+        record = record.assign(kind="Observation")
+    again = written(tmp_path, record=record).record
+    assert list(again.columns) == list(record.columns)
+    pd.testing.assert_frame_equal(again, record, check_dtype=False, check_index_type=False)
+
+
+def test_arrays_in_what_json_holds_become_lists_and_the_rest_is_refused(tmp_path):
+    image = MetaTensor(torch.zeros((1, 2, 2), dtype=torch.uint8), meta={"box": np.arange(4)})
+    assert written(tmp_path, images={"x": image}).images["x"].meta["box"] == (0, 1, 2, 3)
+    with pytest.raises(IpiuError, match="Timestamp, which JSON cannot hold"):
+        written(tmp_path / "other", labels={"born": pd.Timestamp("1950-01-01")})
+
+
+def test_a_table_is_the_same_after_a_stop(tmp_path):
+    cohort = Cohort.of([Case("a", labels={"dose": np.float32(0.1)}, source=SOURCE)])
+    folder = cohort.to_disk(tmp_path / "once", progress=False)
+    before = tree(folder)
+    (folder / "table.parquet").unlink()
+    assert tree(cohort.to_disk(folder, progress=False)) == before
+
+
+def test_each_case_keeps_a_source_of_its_own(tmp_path):
+    cases = [Case(name, source=Source("own file", name)) for name in ("a", "b")]
+    opened = Cohort.open(Cohort.of(cases).to_disk(tmp_path / "two", progress=False))
+    assert [case.source.name for case in opened] == ["a", "b"]
+
+
+def test_a_case_that_is_not_whole_is_not_overwritten(folder):
+    (folder / "cases" / "000001" / CASE).unlink()
+    with pytest.raises(IpiuError, match="000001: is not a case that was written whole; remove it"):
+        make_cohort().to_disk(folder, progress=False)
+
+
+def change_json(path, *keys, value):
+    about = json.loads(path.read_text())
+    place = about
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path.write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("images", "ct", "shape"), [-1, -210]),
+        (("images", "ct", "shape"), [10**9, 10**9]),
+        (("images", "ct", "shape"), "210"),
+        (("images", "ct", "affine"), [[1, 2], [3]]),
+        (("images", "ct", "affine"), [[float("nan")] * 4] * 4),
+        (("images", "ct", "type"), "object"),
+        (("images", "ct labels", "meta", "labels"), {"one": "liver"}),
+        (("images", "ct", "file"), "a\0b"),
+        (("signals", "ecg", "leads"), ["I"]),
+        (("signals", "ecg", "leads"), [1, 2]),
+        (("outcome",), ["soon", "yes", 3]),
+        (("outcome",), [1.0]),
+        (("labels",), ["a"]),
+        (("notes",), [1]),
+        (("notes",), "abc"),
+        (("id",), 7),
+        (("source",), {"kind": "own file", "name": 3, "licence": "", "url": ""}),
+        (("source",), "own file"),
+        (("record",), ["ward"]),
+        (("expression",), []),
+    ],
+)
+def test_a_case_that_states_what_cannot_be_is_refused_in_one_sentence(folder, keys, value):
+    change_json(folder / "cases" / "000000" / CASE, *keys, value=value)
+    with pytest.raises(IpiuError, match="000000"):
+        Cohort.open(folder)[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("ids", ["a", "a", "b"]),
+        ("ids", [["a"], "b", "c"]),
+        ("ids", {"a": 1}),
+        ("name", 7),
+        ("source", {"kind": "own file"}),
+        ("source", None),
+    ],
+)
+def test_a_cohort_that_states_what_cannot_be_is_refused_in_one_sentence(folder, key, value):
+    change_json(folder / "cohort.json", key, value=value)
+    with pytest.raises(IpiuError, match="is not as it was written"):
+        Cohort.open(folder)
+
+
+def test_a_table_of_other_patients_is_refused(folder):
+    change_json(folder / "cohort.json", "ids", value=["a", "b", "c"])
+    with pytest.raises(IpiuError, match="are not those of the cohort's ids"):
+        Cohort.open(folder)
+
+
+def test_deep_json_and_text_that_is_none_are_refused(folder):
+    (folder / "cases" / "000000" / CASE).write_text("[" * 100_000)
+    (folder / "cases" / "000001" / "report.txt").write_bytes(b"\xff\xfe\x00")
+    for place in (0, 1):
+        with pytest.raises(IpiuError, match=f"00000{place}"):
+            Cohort.open(folder)[place]
+
+
+def test_what_would_pass_the_memory_limit_is_not_read(folder, monkeypatch):
+    monkeypatch.setenv("IPIU_MAX_GIB", "1e-7")
+    with pytest.raises(IpiuError, match="above the limit"):
+        Cohort.open(folder)

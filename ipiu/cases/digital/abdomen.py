@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ipiu.cases.digital.anatomy import Anatomy
+from ipiu.cases.digital.anatomy import Anatomy, body_surface
 from ipiu.cases.digital.grid import WHOLE, Canvas, Grid, curve, ellipsoid, join, meet, tube
 from ipiu.cases.digital.heart import Heart, blood, chambers
 from ipiu.cases.digital.lungs import diaphragm
@@ -37,18 +37,13 @@ class Kidney(NamedTuple):
     sinus: np.ndarray
 
 
-def body_surface(anatomy: Anatomy) -> float:
-    """Body surface area by Mosteller's formula (m²), doi:10.1056/NEJM198710223171717."""
-    return (anatomy.state.height * anatomy.state.weight / 3600) ** 0.5
-
-
 def make_liver(anatomy: Anatomy, grid: Grid, wall: np.ndarray, heart: Heart) -> Liver:
     """Find the lower margin that gives the liver its volume, on a coarse grid.
 
     The volume is -794 + 1267 mL a square metre of body surface (Vauthey 2002, doi:10.1053/jlts.2002.31654).
     """
     u = anatomy.u
-    aim = (-794 + 1267 * min(max(body_surface(anatomy), 1.4), 2.5)) * (0.84 + 0.32 * u[21]) * 1000
+    aim = (-794 + 1267 * min(max(body_surface(anatomy.state), 1.4), 2.5)) * (0.84 + 0.32 * u[21]) * 1000
     left = 78 + 40 * u[22]
     low, high = 70.0, 300.0
     where, near = grid.box((-140, -120, -180), (180, 200, 90))
@@ -96,7 +91,7 @@ def liver_distance(anatomy: Anatomy, grid: Grid, liver: Liver, wall: np.ndarray,
 def kidney(anatomy: Anatomy, side: int) -> Kidney:
     """One kidney: beside the psoas, its upper pole turned inwards and backwards; the right one lower."""
     u = anatomy.u
-    volume = (146 if anatomy.state.sex == "female" else 168) * (body_surface(anatomy) / 1.85) ** 0.7
+    volume = (146 if anatomy.state.sex == "female" else 168) * (body_surface(anatomy.state) / 1.85) ** 0.7
     volume *= (0.86 + 0.28 * u[24]) * (0.97 + 0.06 * u[25 if side > 0 else 26])
     volume *= 1 - 0.005 * max(anatomy.state.age - 55, 0)
     scale = (volume / 158) ** (1 / 3)
@@ -144,7 +139,7 @@ def _paint_muscles(canvas: Canvas, anatomy: Anatomy) -> None:
 def _paint_spleen(canvas: Canvas, anatomy: Anatomy, wall: np.ndarray) -> None:
     """The spleen, along the left wall under the diaphragm."""
     u, state = anatomy.u, anatomy.state
-    volume = (165 if state.sex == "female" else 225) * (body_surface(anatomy) / 1.85) ** 0.8
+    volume = (165 if state.sex == "female" else 225) * (body_surface(anatomy.state) / 1.85) ** 0.8
     volume *= np.exp(0.55 * (u[29] - 0.5)) * (1 - 0.003 * (state.age - 55)) * (1 + 0.05 * state.alcohol / 2)
     scale = (volume / 135) ** (1 / 3)
     h = (anatomy.apex - anatomy.domes[1]) / anatomy.stature + 52

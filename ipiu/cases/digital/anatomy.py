@@ -148,6 +148,11 @@ class Anatomy:
         return sides + side + 3, front + ahead + 3, back - behind - 3
 
 
+def body_surface(state: State) -> float:
+    """Body surface area by Mosteller's formula (m²), doi:10.1056/NEJM198710223171717."""
+    return (state.height * state.weight / 3600) ** 0.5
+
+
 def within(anatomy: Anatomy, rod: Sequence[float], margin: float) -> tuple[float, ...]:
     """A point of a rod (x, y, z, radius), moved forwards or backwards to lie ``margin`` mm inside the muscles."""
     x, y, z, radius = rod

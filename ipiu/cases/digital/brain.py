@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from ipiu.cases.digital.brain_anatomy import Head, draw_head
 from ipiu.cases.digital.brain_lattice import LATTICE, SIZE, check_spacing, draw_field, to_grid
-from ipiu.cases.digital.site import Site
+from ipiu.cases.digital.site import REFERENCE, Site
 from ipiu.cases.digital.state import State
 from ipiu.errors import IpiuError
 
@@ -55,7 +55,7 @@ def make_brain(
     rng: np.random.Generator,
     *,
     spacing: float | tuple[float, float, float] = 2.0,
-    site: Site = Site(),  # noqa: B008 - frozen
+    site: Site = REFERENCE,
     contrast: Literal["clinical", "random"] = "clinical",
 ) -> dict[str, MetaTensor]:
     """Make the brain MR of one patient.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import numbers
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ class DigitalCohort(Cohort):
     n
         number of patients
     seed
-        a whole number from 0; another seed gives other patients
+        a whole number from 0, below 2**32; another seed gives other patients
     parts
         what each case has, of ``ct``, ``radiograph``, ``brain``, ``fundus``, ``report``, ``record``, ``ecg``, ``ppg``,
         ``expression`` and ``outcome``; all but the brain unless said
@@ -68,8 +69,9 @@ class DigitalCohort(Cohort):
         spacing: float | tuple[float, float, float] = 3.0,
         **knobs,
     ):
-        if n < 0 or seed < 0 or int(n) != n or int(seed) != seed:
-            msg = f"n={n} and seed={seed} must be whole numbers from 0"
+        # numpy takes a larger seed apart, and its patients would be those of another
+        if not all(0 <= number < 2**32 and int(number) == number for number in (n, seed)):
+            msg = f"n={n} and seed={seed} must be whole numbers from 0, below 2**32"
             raise IpiuError(msg)
         parts = (parts,) if isinstance(parts, str) else tuple(parts)
         unknown = [part for part in parts if part not in PARTS]
@@ -86,7 +88,19 @@ class DigitalCohort(Cohort):
         return Oracle(self)
 
     def patient(self, name: str) -> Patient:
-        """The patient of an id, before anything is made: the state and the truth of each part."""
+        """The patient of an id, before anything is made: the state and the truth of each part.
+
+        Raises
+        ------
+        KeyError
+            Where the cohort has no such patient.
+        """
+        if name not in self.ids:
+            raise KeyError(self._unknown(name))
+        return self._patient(name)
+
+    def _patient(self, name: str) -> Patient:
+        """The patient of an id that is one of the cohort's."""
         return Patient(self.seed, int(name.rpartition("-")[2]), self.spacing, self.knobs)
 
     def subset(self, ids: Sequence[str] | Callable[[Case], bool]) -> DigitalCohort:
@@ -103,7 +117,7 @@ class DigitalCohort(Cohort):
         """
         import pandas as pd
 
-        rows = [self._row(self.patient(name)) for name in self.ids]
+        rows = [self._row(self._patient(name)) for name in self.ids]
         return pd.DataFrame(rows, index=pd.Index(self.ids, name="id"))
 
     def recipe(self) -> dict:
@@ -123,12 +137,12 @@ class DigitalCohort(Cohort):
 
     def _make(self, name: str) -> Case:
         """The case of an id."""
-        return self.patient(name).case(name, self.parts)
+        return self._patient(name).case(name, self.parts)
 
 
 def _spacing(spacing: float | Sequence[float]) -> float | tuple[float, ...]:
     """A spacing in mm that can be made."""
-    values = (spacing,) if isinstance(spacing, (int, float)) else tuple(spacing)
+    values = (spacing,) if isinstance(spacing, numbers.Real) else tuple(spacing)
     if len(values) not in (1, 3) or not all(1 <= value <= 12 for value in values):
         msg = f"spacing={spacing} must be one number or three, each from 1 to 12 mm"
         raise IpiuError(msg)

@@ -11,7 +11,7 @@ from ipiu.cases.case import Signal
 from ipiu.cases.digital.beats import SECONDS, Beats
 from ipiu.cases.digital.dipole import QRS, ST, P, T, bell, timing
 from ipiu.cases.digital.leads import DOWER, LEADS, lead, limb_leads
-from ipiu.cases.digital.site import Site
+from ipiu.cases.digital.site import REFERENCE, Site
 from ipiu.cases.digital.state import State
 
 RATE = 500  # Hz
@@ -23,7 +23,7 @@ _BASELINE, _MUSCLE, _MAINS = 0.72, 0.64, 0.27  # shares of the noise; their squa
 _LIMB = [LEADS.index(name) for name in ("I", "II")]
 
 
-def make_ecg(state: State, beats: Beats, rng: np.random.Generator, *, site: Site = Site()) -> Signal:  # noqa: B008
+def make_ecg(state: State, beats: Beats, rng: np.random.Generator, *, site: Site = REFERENCE) -> Signal:
     """Make a resting 12-lead ECG.
 
     Parameters

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ipiu.cases.digital.anatomy import Anatomy
+from ipiu.cases.digital.anatomy import Anatomy, body_surface
 from ipiu.cases.digital.grid import Box, Canvas, Grid, curve, ellipsoid, join, tube
 from ipiu.cases.digital.tissues import CODE
 
@@ -27,8 +27,7 @@ def make_heart(anatomy: Anatomy) -> Heart:
     state, u = anatomy.state, anatomy.u
     big, thick = state.severity["cardiomegaly"], state.severity["left ventricular hypertrophy"]
     failing = state.severity["heart failure"]
-    body = (state.height * state.weight / 3600) ** 0.5  # Mosteller's body surface area (m²)
-    scale = (body / 1.85) ** 0.42 * (1.07 if state.sex == "male" else 0.985) * (0.97 + 0.08 * u[8])
+    scale = (body_surface(state) / 1.85) ** 0.42 * (1.07 if state.sex == "male" else 0.985) * (0.97 + 0.08 * u[8])
     scale *= 1 + 0.28 * big + 0.02 * thick + 0.03 * failing
     tilt = np.radians(-32 - 8 * u[9] + 12 * (u[10] - 0.5) + (4 if state.bmi > 30 else 0))
     apex = np.array([-0.70, 0.50, np.sin(tilt)])

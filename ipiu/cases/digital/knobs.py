@@ -14,7 +14,7 @@ from ipiu.names import nearest
 
 # everything of a digital patient that can be made, or be missing, by itself
 PARTS = ("ct", "radiograph", "brain", "fundus", "report", "record", "ecg", "ppg", "expression", "outcome")
-# a fixed population to solve intercepts in; its seed is no cohort's, since cohorts count from 0
+# a fixed population to solve intercepts in; its seed is no cohort's, as those are below 2**32
 _REFERENCE_SEED = 2**40
 _REFERENCE_SIZE = 3000
 
@@ -74,6 +74,10 @@ class Knobs:
             ("do", self.do, DISEASES),
         ):
             _check(knob, values, known)
+        both = [disease for disease in self.prevalence if disease in self.do]
+        if both:
+            msg = f"prevalence and do both set {both[0]}; an intervention leaves no prevalence to choose, name it once"
+            raise IpiuError(msg)
         if not 0 <= self.contour_noise <= 50:
             msg = f"contour_noise={self.contour_noise} must be from 0 to 50 mm"
             raise IpiuError(msg)

@@ -65,6 +65,9 @@ def pleura(anatomy: Anatomy, grid: Grid, wall: np.ndarray, tissue: np.ndarray) -
     return Pleura(inside, lobe, fissure, dome)
 
 
+_LOBES = (("right", "upper"), ("right", "middle"), ("right", "lower"), ("left", "upper"), ("left", "lower"))
+
+
 def _lobes(anatomy: Anatomy, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     """Label of the lobe, and distance to the fissures."""
     u, high = anatomy.u, anatomy.stature
@@ -77,9 +80,10 @@ def _lobes(anatomy: Anatomy, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
     level = (
         grid.z - anatomy.height(122 + 12 * u[19]) + 0.18 * (grid.y - 20) - 0.0012 * side**2 - 0.8 * bend
     ) * np.float32(0.97)
-    lobe = np.where(oblique < 0, np.uint8(24), np.uint8(23))
-    middle = np.where(level > 0, np.uint8(20), np.uint8(21))
-    lobe = np.where(right, np.where(oblique < 0, np.uint8(22), middle), lobe)
+    code = {(side, place): np.uint8(lobe_code(side, f"{place} lobe")) for side, place in _LOBES}
+    lobe = np.where(oblique < 0, code["left", "lower"], code["left", "upper"])
+    above = np.where(level > 0, code["right", "upper"], code["right", "middle"])
+    lobe = np.where(right, np.where(oblique < 0, code["right", "lower"], above), lobe)
     fissure = np.abs(oblique)
     fissure = np.where(right & (oblique > 0), np.minimum(fissure, np.abs(level)), fissure)
     return lobe, fissure
@@ -143,7 +147,7 @@ def parenchyma(anatomy: Anatomy, grid: Grid, space: Pleura, filled: Collections)
         pressed = np.clip(1 - np.maximum(distance, 0) / depth, 0, 1)
         air += np.minimum(1.6 * pressed * pressed, 1) * ((70.0 if state.contrast else 38.0) - air)
     for distance in filled.gas.values():  # and a lung that has shrunk is denser
-        side = distance < 299
+        side = distance < 299  # on the other side it is 300
         air += side * np.float32(150 * state.severity["pneumothorax"])
     return air
 

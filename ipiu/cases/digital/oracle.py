@@ -92,13 +92,14 @@ class Oracle:
             msg = f"all {len(seen)} patients have the label {seen.iloc[0]} for {disease}; AUROC needs both"
             raise IpiuError(msg)
         score = self.labels()[disease] if given == "disease" else self.probability()[disease]
-        return float(roc_auc_score(seen, score.astype(float)))
+        sign = -1.0 if self.cohort.knobs.flips(disease) > 0.5 else 1.0  # most labels say the opposite
+        return float(roc_auc_score(seen, sign * score.astype(float)))
 
     def c_index(self) -> float:
         """Harrell's C-index of the true hazard against the observed outcomes: in expectation none is higher."""
         concordance = require("sksurv.metrics", extra="samples").concordance_index_censored
 
-        outcomes = [self._patient(name).case("", ("outcome",)).outcome for name in self.cohort.ids]
+        outcomes = [self._patient(n).case("", ("outcome",)).outcome for n in range(len(self.cohort))]
         kept = [n for n, outcome in enumerate(outcomes) if outcome is not None]
         if not any(outcomes[n].event for n in kept):
             msg = f"none of the {len(kept)} patients with an outcome has an event; a C-index needs one"
@@ -127,11 +128,11 @@ class Oracle:
 
     def _patient(self, name: str | int) -> Patient:
         """A patient by id or by place in the cohort."""
-        return self.cohort.patient(self.cohort.ids[name] if isinstance(name, int) else name)
+        return self.cohort.patient(name) if isinstance(name, str) else self.cohort._patient(self.cohort.ids[name])
 
     def _table(self, row) -> pd.DataFrame:
         """One row a patient."""
         import pandas as pd
 
         ids = self.cohort.ids
-        return pd.DataFrame([row(self.cohort.patient(name)) for name in ids], index=pd.Index(ids, name="id"))
+        return pd.DataFrame([row(self.cohort._patient(name)) for name in ids], index=pd.Index(ids, name="id"))

@@ -17,7 +17,7 @@ from ipiu.cases.digital.tree import grow
 
 # the same for every patient and spacing
 _GRID = make_grid((432, 432, 480), (9.0, 9.0, 10.0))
-_LEAVES = 256
+_LEAVES = 256  # of the bronchial tree of one lung; arteries and veins have twice as many
 
 
 @dataclass
@@ -77,7 +77,7 @@ def make_plan(anatomy: Anatomy, rng: np.random.Generator) -> Plan:
 def _pick(points: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
     """Points of an organ, shaken off the lattice."""
     draw, shake = rng.random(count), rng.random((count, 3))
-    return points[(draw * len(points)).astype(int)] + (shake - 0.5) * [9, 9, 10]
+    return points[(draw * len(points)).astype(int)] + (shake - 0.5) * _GRID.spacing
 
 
 def _lung_trees(anatomy: Anatomy, grid: Grid, space: Pleura, side: int, seeds: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -8,7 +8,7 @@ from monai.data import MetaTensor
 
 from ipiu.cases.digital.detector import PHOTONS, WHITE, count, develop, expose, find_shades
 from ipiu.cases.digital.projector import Rays, grid, integrate, project
-from ipiu.cases.digital.site import Site, find_site
+from ipiu.cases.digital.site import REFERENCE, Site, find_site
 from ipiu.cases.digital.state import State
 from ipiu.errors import IpiuError
 
@@ -42,7 +42,7 @@ def make_radiograph(
     state: State,
     rng: np.random.Generator,
     *,
-    site: Site | str = Site(),  # noqa: B008 - frozen
+    site: Site | str = REFERENCE,
     marker: bool = False,
     pixel: float | None = None,
 ) -> tuple[MetaTensor, MetaTensor]:

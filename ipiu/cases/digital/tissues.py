@@ -9,7 +9,7 @@ LABELS = {
     23: "left lung upper lobe", 24: "left lung lower lobe", 25: "trachea", 26: "bronchi", 27: "oesophagus",
     30: "heart muscle", 31: "left ventricle", 32: "right ventricle", 33: "left atrium", 34: "right atrium",
     35: "aorta", 36: "inferior vena cava", 37: "superior vena cava", 38: "pulmonary artery", 39: "pulmonary vein",
-    40: "great vessels of the neck", 41: "thyroid",
+    40: "great vessels of the neck",
     50: "liver", 51: "spleen", 52: "right kidney", 53: "left kidney", 54: "stomach", 55: "bowel", 56: "gallbladder",
     57: "pancreas", 58: "right adrenal gland", 59: "left adrenal gland", 60: "portal vein",
     70: "pleural effusion right", 71: "pleural effusion left", 72: "pneumothorax right", 73: "pneumothorax left",

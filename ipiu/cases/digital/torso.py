@@ -15,7 +15,7 @@ from ipiu.cases.digital.lesions import paint_lesions
 from ipiu.cases.digital.lungs import paint_diaphragm, paint_lungs
 from ipiu.cases.digital.plan import make_plan
 from ipiu.cases.digital.scanner import scan
-from ipiu.cases.digital.site import Site, find_site
+from ipiu.cases.digital.site import REFERENCE, Site, find_site
 from ipiu.cases.digital.skeleton import paint_skeleton
 from ipiu.cases.digital.state import State
 from ipiu.cases.digital.tissues import LABELS
@@ -34,7 +34,7 @@ def make_torso(
     rng: np.random.Generator,
     *,
     spacing: float | tuple[float, float, float] = 3.0,
-    site: Site | str = Site(),  # noqa: B008 - frozen
+    site: Site | str = REFERENCE,
 ) -> tuple[MetaTensor, MetaTensor]:
     """Make a CT of the trunk of a supine patient with raised arms, and its label map.
 

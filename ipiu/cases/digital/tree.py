@@ -7,7 +7,7 @@ import numpy as np
 from ipiu.cases.digital.grid import Grid
 
 _MURRAY = 3.0  # a parent's radius to this power is the sum of its children's (Murray 1926, doi:10.1073/pnas.12.3.207)
-_GOLDEN = 2.399963
+_GOLDEN = 2.399963  # golden angle (radians): points turned by it fill a disc evenly
 
 
 def grow(root: np.ndarray, targets: np.ndarray, rng: np.random.Generator, *, leaf: float) -> np.ndarray:

@@ -111,6 +111,8 @@ def chexpert(
 class _Study:
     """Opens one study; a class so that it can go to other processes."""
 
+    each = "studies"
+
     def __init__(self, folder: Path, studies: pd.DataFrame, source: Source):
         self.folder, self.studies, self.source = folder, studies, source
 

@@ -47,7 +47,8 @@ def decathlon(task: str, folder: str | Path | None = None, *, split: str | None 
     Raises
     ------
     IpiuError
-        Where the download fails, or ``dataset.json`` is not as it should be or points outside its folder.
+        Where there is no such task, the download fails, or ``dataset.json`` is not as it should be or points outside
+        its folder.
 
     References
     ----------
@@ -61,7 +62,7 @@ def decathlon(task: str, folder: str | Path | None = None, *, split: str | None 
     """
     if task not in FILES:
         msg = f"there is no task {task!r}; {nearest(task, FILES)}"
-        raise ValueError(msg)
+        raise IpiuError(msg)
     terms = Terms.of("msd")
     folder = Path(folder or data_folder() / "decathlon")
     root = folder if (folder / "dataset.json").is_file() else folder / task
@@ -93,7 +94,7 @@ def read_decathlon(root: Path, *, terms: Terms, split: str | None = None) -> Coh
             for part, items in listed.items()
             for study_id, study in (_study(item, part, channels, root) for item in items)
         }
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         if isinstance(error, IpiuError):
             raise
         msg = f"{path}: is not as the Decathlon writes it ({reason(error)}); unpack the archive again"

@@ -14,8 +14,9 @@ from ipiu.cases.case import Case, Source
 from ipiu.cases.public.chexpert import FINDINGS
 from ipiu.cases.public.events import Event, EventStore, event_store
 from ipiu.cases.public.grouped import GroupedCohort
-from ipiu.cases.public.tables import check_unique, find_table, keep_split, number, read_columns, stream_rows
+from ipiu.cases.public.tables import cached, check_unique, find_table, keep_split, read_columns, stream_rows
 from ipiu.cases.public.terms import Terms
+from ipiu.cases.table import number
 from ipiu.errors import IpiuError
 
 TASKS = (
@@ -124,6 +125,7 @@ class _Patient:
 
     def __init__(self, folder: Path, table: pd.DataFrame, source: Source, cache: Path):
         self.folder, self.table, self.source, self.cache = folder, table, source, cache
+        self.each = "predictions" if "prediction time" in table else "patients"
 
     def __call__(self, name: str) -> Case:
         labels = self.table.loc[name].to_dict()
@@ -135,7 +137,8 @@ class _Patient:
     def store(self) -> EventStore:
         """The events sorted by patient, made when the first case is opened."""
         path = find_table(self.folder / "data", "ehrshot.csv")
-        return event_store(self.cache / "ipiu-events.sqlite", tables=[path], events=lambda: _events(path))
+        file = cached("ipiu-events.sqlite", self.folder, self.cache)
+        return event_store(file, tables=[path], events=lambda: _events(path))
 
     def __getstate__(self) -> dict:
         # each process looks for the file itself

@@ -14,7 +14,7 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from ipiu.cases.files import reason
-from ipiu.cases.public.tables import number
+from ipiu.cases.table import number
 from ipiu.errors import IpiuError
 
 FORMAT = 1

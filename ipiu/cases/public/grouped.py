@@ -49,3 +49,6 @@ class GroupedCohort(Cohort):
         people = Cohort(list(dict.fromkeys(self.patients)), Case, name=self.name).split(*fractions, seed=seed)
         chosen = [set(part.ids) for part in people]
         return tuple(self.subset([i for i in self.ids if self._of[i] in part]) for part in chosen)
+
+    def _counted(self, each: str = "cases") -> str:
+        return super()._counted(each)

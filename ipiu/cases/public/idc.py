@@ -21,9 +21,18 @@ from ipiu.cases.public.terms import Terms
 from ipiu.errors import IpiuError, require
 from ipiu.names import nearest, plain
 
-UID = re.compile(r"[0-9.]{1,64}")
+# of DICOM, PS3.5 9.1; also the name of the folder of a series, so no dots alone
+UID = re.compile(r"(?=.{1,64}\Z)\d+(\.\d+)*", re.ASCII)
 MB = 10**6
-NEEDED = ("collection_id", "PatientID", "SeriesInstanceUID", "Modality", "instanceCount", "license_short_name")
+NEEDED = (
+    "collection_id",
+    "PatientID",
+    "SeriesInstanceUID",
+    "Modality",
+    "instanceCount",
+    "series_size_MB",
+    "license_short_name",
+)
 
 
 def idc(

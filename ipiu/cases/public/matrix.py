@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from ipiu.atomic import write_atomic
 from ipiu.cases.files import check_file, reason
+from ipiu.cases.public.tables import cached
 from ipiu.errors import IpiuError
 
 FORMAT = 1
@@ -72,7 +73,8 @@ def turn_matrix(
     """
     path = check_file(path)
     made_from = [FORMAT, path.name, path.stat().st_size, path.stat().st_mtime_ns]
-    target = cache / f"ipiu-{path.name.partition('.')[0]}.npy"
+    # the whole name: TCGA-BRCA.star_tpm.tsv.gz and TCGA-BRCA.star_fpkm.tsv.gz lie beside each other
+    target = cached(f"ipiu-{path.name}.npy", path.parent, cache)
     about = target.with_suffix(".json")
     found = _found(target, about, made_from)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -61,7 +61,7 @@ def medmnist(
     Raises
     ------
     IpiuError
-        Where the download fails or the file does not have the arrays it should.
+        Where there is no such subset, the download fails, or the file does not have the arrays it should.
 
     References
     ----------
@@ -76,7 +76,7 @@ def medmnist(
     known = facts()["subsets"]
     if subset not in known:
         msg = f"there is no MedMNIST subset {subset!r}; {nearest(subset, known)}"
-        raise ValueError(msg)
+        raise IpiuError(msg)
     if size not in known[subset]["md5"]:
         msg = f"size={size!r}: {subset} comes in {', '.join(str(n) for n in known[subset]['md5'])}"
         raise ValueError(msg)
@@ -126,6 +126,8 @@ def _cohort(subset: str, info: dict[str, Any], folder: Path, terms: Terms, split
 class _Opener:
     """Opens one image; a class, so that a cohort can be sent to other processes without its arrays."""
 
+    each: ClassVar[str] = "images"
+
     folder: Path
     info: dict[str, Any]
     rows: dict[str, tuple[str, int]]
@@ -156,7 +158,10 @@ def _labels(numbers: np.ndarray, info: dict[str, Any], folder: Path) -> pd.DataF
     most = 1 if "multi-label" in info["task"] else len(names) - 1
     width = len(names) if "multi-label" in info["task"] else 1
     if numbers.shape[1] != width or (numbers.size and not 0 <= numbers.min() <= numbers.max() <= most):
-        msg = f"{folder}: labels of shape {numbers.shape} do not fit the {len(names)} labels of {info['name']}"
+        msg = (
+            f"{folder}: labels of shape {numbers.shape} do not fit the {len(names)} labels of {info['name']}; remove "
+            "the folder and its npz, and call again"
+        )
         raise IpiuError(msg)
     if width > 1:
         return pd.DataFrame(numbers.astype(int), columns=names)

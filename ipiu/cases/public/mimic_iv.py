@@ -13,7 +13,7 @@ from ipiu.cases.cohort import Cohort
 from ipiu.cases.public.download import data_folder
 from ipiu.cases.public.events import Event, EventStore, event_store
 from ipiu.cases.public.physionet import Project
-from ipiu.cases.public.tables import check_unique, find_table, read_columns, stream_rows
+from ipiu.cases.public.tables import cached, check_unique, find_table, read_columns, stream_rows
 from ipiu.cases.public.terms import Terms
 from ipiu.errors import IpiuError
 
@@ -148,7 +148,8 @@ class _Patient:
         """The events sorted by patient, made when the first case is opened."""
         names = {name: "hosp" for name in HOSPITAL if name != "patients"} | dict.fromkeys(self._icu, "icu")
         tables = {name: find_table(self.folder / part, f"{name}.csv") for name, part in names.items()}
-        file = self.cache / f"ipiu-events{'-with-chartevents' if self.chartevents else ''}.sqlite"
+        name = f"ipiu-events{'-with-chartevents' if self.chartevents else ''}.sqlite"
+        file = cached(name, self.folder, self.cache)
         return event_store(file, tables=tables.values(), events=lambda: _events(tables))
 
     @property

@@ -142,14 +142,14 @@ def write_nnunet(
         raise IpiuError(msg)
     hidden = folder.with_name(f".{folder.name}.writing")
     shutil.rmtree(hidden, ignore_errors=True)
-    writer = _Writer(hidden, list(images), labels or label_name(dict.fromkeys(images)), keep)
     try:
+        writer = _Writer(hidden, list(images), labels or label_name(dict.fromkeys(images)), keep)
         for case in cohort:
             writer.add(case, test=split is not None and case.labels.get(split) == "test")
         writer.finish(str(getattr(cohort, "name", folder.name)), getattr(cohort, "source", OWN_FILE), regions)
         hidden.replace(folder)
     except OSError as error:
-        msg = f"{folder}: cannot be written ({reason(error)}); nothing was kept"
+        msg = f"{folder}: cannot be written ({reason(error)}); nothing was kept, mend that and call again"
         raise IpiuError(msg) from error
     finally:
         shutil.rmtree(hidden, ignore_errors=True)

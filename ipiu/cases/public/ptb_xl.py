@@ -100,6 +100,8 @@ def ptb_xl(
 class _Recording:
     """Opens one recording; a class so that it can go to other processes."""
 
+    each = "recordings"
+
     def __init__(
         self, folder: Path, table: pd.DataFrame, superclass: dict[str, str], source: Source, project: Project | None
     ):

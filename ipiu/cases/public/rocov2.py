@@ -10,6 +10,7 @@ from typing import Literal
 import pandas as pd
 
 from ipiu.cases.case import Case, Source
+from ipiu.cases.files import reason
 from ipiu.cases.public.download import RemoteFile, data_folder, fetch
 from ipiu.cases.public.grouped import GroupedCohort
 from ipiu.cases.public.pictures import picture
@@ -98,6 +99,8 @@ def rocov2(
 class _Figure:
     """Opens one figure; a class so that it can go to other processes."""
 
+    each = "figures"
+
     def __init__(self, folder: Path, table: pd.DataFrame, names: dict[str, str], source: Source):
         self.folder, self.table, self.names, self.source = folder, table, names, source
 
@@ -173,11 +176,11 @@ def _fetched(terms: Terms) -> Path:
     about = fetch(RemoteFile(f"{SERVER}/{RECORD}", "record.json"), folder, terms=terms, progress=False)
     try:
         files = [
-            RemoteFile(file["links"]["self"], file["key"], file["size"], file["checksum"])
+            RemoteFile(file["links"]["self"], file["key"], int(file["size"]), str(file["checksum"]))
             for file in json.loads(about.read_text(encoding="utf-8"))["files"]
         ]
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{about}: is not a record of Zenodo ({error}); remove it and call again"
+    except (ValueError, LookupError, TypeError) as error:
+        msg = f"{about}: is not a record of Zenodo ({reason(error)}); remove it and call again"
         raise IpiuError(msg) from error
     for file in files:
         unpacked = folder / file.name.removesuffix(".zip")

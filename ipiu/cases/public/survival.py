@@ -7,6 +7,7 @@ from functools import cached_property
 from ipiu.cases.case import Case, Source
 from ipiu.cases.cohort import Cohort
 from ipiu.cases.samples import Sample, samples
+from ipiu.errors import IpiuError
 from ipiu.names import nearest
 
 # cohorts of scikit-survival that are not among the real samples, which need no more than these facts
@@ -48,7 +49,7 @@ def survival(name: str = "whas500") -> Cohort:
 
     Raises
     ------
-    ValueError
+    IpiuError
         Where there is no such cohort.
     ImportError
         Where scikit-survival is not installed.
@@ -81,7 +82,7 @@ class _Person:
         known = {key: sample for key, sample in samples().items() if sample.how == "survival"} | MORE
         if self.name not in known:
             msg = f"there is no cohort {self.name!r}; {nearest(self.name, known)}"
-            raise ValueError(msg)
+            raise IpiuError(msg)
         return known[self.name].open()
 
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import io
-import math
 import zlib
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
@@ -36,6 +36,24 @@ def find_table(folder: str | Path, name: str) -> Path:
         msg = f"{plain}: there is neither this table nor {packed.name}; give the folder that holds {name}"
         raise IpiuError(msg)
     return plain if plain.exists() else packed
+
+
+def cached(name: str, folder: str | Path, cache: str | Path) -> Path:
+    """Where what is made from the files of ``folder`` is kept: two folders that share a cache do not share a file.
+
+    Parameters
+    ----------
+    name
+        of the file, which it keeps where the cache is the folder itself
+    folder, cache
+        where the published files are, and where the file goes
+    """
+    folder, cache = Path(folder), Path(cache)
+    if cache.resolve() == folder.resolve():
+        return cache / name
+    stem, ending = name.rsplit(".", 1)
+    mark = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
+    return cache / f"{stem}-{mark}.{ending}"
 
 
 def read_columns(
@@ -151,16 +169,6 @@ def keep_split(cohort: Cohort, split: str | None) -> Cohort:
     return cohort.subset(list(stated.index[stated == split]))
 
 
-def number(text: str) -> float | str | None:
-    """The number a cell holds, else its text; None where it is empty."""
-    text = text.strip()
-    try:
-        value = float(text) if text and "_" not in text else math.nan
-    except ValueError:
-        return text
-    return value if math.isfinite(value) else text or None
-
-
 def _open(stream: TextIO, path: Path, skip: int) -> tuple[list[str], Any]:
     """The header, and a csv reader that stands behind it."""
     for _ in range(skip):
@@ -171,7 +179,12 @@ def _open(stream: TextIO, path: Path, skip: int) -> tuple[list[str], Any]:
         raise IpiuError(msg)
     # quotation marks have no meaning in the tab-separated tables of genomics
     style = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if "\t" in first else {"strict": True}
-    return next(csv.reader([first], **style)), csv.reader(stream, **style)
+    try:
+        header = next(csv.reader([first], **style))
+    except csv.Error as error:
+        msg = f"{path}: its header in line {skip + 1} is not well-formed ({error}); copy it again from its source"
+        raise IpiuError(msg) from error
+    return header, csv.reader(stream, **style)
 
 
 def _picked(

@@ -11,8 +11,9 @@ import pandas as pd
 from ipiu.cases.case import Case, Outcome, Source
 from ipiu.cases.cohort import Cohort
 from ipiu.cases.public.matrix import Matrix, turn_matrix
-from ipiu.cases.public.tables import check_unique, number, read_columns
+from ipiu.cases.public.tables import check_unique, read_columns
 from ipiu.cases.public.terms import Terms
+from ipiu.cases.table import number
 from ipiu.cases.text import read_text
 from ipiu.errors import IpiuError
 
@@ -198,7 +199,7 @@ def _from_xena(path: Path, endpoint: str) -> tuple[pd.DataFrame, pd.DataFrame, s
     check_unique(table["sample"], path)
     odd = [name for name in table["sample"] if not _is_barcode(name)]
     if odd:
-        msg = f"{path}: the sample {odd[0][:40]!r} is not a TCGA barcode such as TCGA-A1-A0SB-01A"
+        msg = f"{path}: the sample {odd[0][:40]!r} is not a TCGA barcode such as TCGA-A1-A0SB-01A; correct it"
         raise IpiuError(msg)
     table = table.set_index(table.pop("sample").str[:12].rename("id"))
     table = table[~table.index.duplicated()]

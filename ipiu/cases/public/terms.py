@@ -8,8 +8,8 @@ from typing import NoReturn
 from ipiu.cases.case import Source
 from ipiu.errors import IpiuError
 
-# what a loader reads where the atlas leaves the access open: Synapse asks for a sign-in before it gives BTCV out,
-# though copies of others lie elsewhere
+# the access of the very files a loader reads, where the atlas does not settle it: Synapse asks for a sign-in before it
+# gives BTCV out, though others have put copies elsewhere
 CHOSEN = {"btcv": {"access": "registration"}}
 _SAID: set[Terms] = set()
 
@@ -88,7 +88,7 @@ class Terms:
             print(f"{self.name}: licence {self.licence}; {self.meaning}; {self.url}{cite}", flush=True)
 
     def refuse(self, layout: str = "") -> NoReturn:
-        """Say that these files are not fetched from here, where to sign, and what the loader then expects.
+        """Say that these files are not fetched from here, where to get them or sign, and what the loader then expects.
 
         Parameters
         ----------
@@ -101,9 +101,10 @@ class Terms:
             Always.
         """
         expects = f", then pass folder= with the folder that holds {layout}" if layout else ", then pass folder="
+        signed = "" if self.access == "open" else "accept its terms and "
         msg = (
-            f"{self.name} is not fetched from here (access: {self.meaning}; licence {self.licence}); accept its terms "
-            f"and download it yourself on {self.url}{expects}"
+            f"{self.name} is not fetched from here (access: {self.meaning}; licence {self.licence}); {signed}download "
+            f"it yourself on {self.url}{expects}"
         )
         raise IpiuError(msg)
 

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn
 from urllib.parse import urlsplit
 
 from tqdm.auto import tqdm
@@ -55,8 +55,8 @@ class RemoteFile:
         if self.name != Path(self.name).name or self.name.startswith(".") or "\\" in self.name:
             msg = f"{self.name!r} cannot be the name of a downloaded file; give one without folders or a leading dot"
             raise ValueError(msg)
-        algorithm, _, digest = (self.checksum or "sha256:").partition(":")
-        if algorithm not in {"md5", "sha1", "sha256", "sha512"} or (self.checksum and not digest):
+        algorithm, _, digest = ("sha256:-" if self.checksum is None else self.checksum).partition(":")
+        if algorithm not in {"md5", "sha1", "sha256", "sha512"} or not digest:
             msg = f"checksum {self.checksum!r} of {self.name}: write it as 'md5:...' or 'sha256:...'"
             raise ValueError(msg)
 
@@ -141,12 +141,12 @@ class Transfer:
     def _accepted(self, response: Any, start: int) -> tuple[int, int | None]:
         """Where the answer begins in the file, and how long the whole file is."""
         headers = response.headers
-        if start and not (response.status == 206 and self._continues(headers, start)):
-            if response.status == 206:  # a piece that does not fit; ask for the whole
-                self._forget()
-                msg = "the server answered with another piece than was asked for"
-                raise _Interrupted(msg)
+        if response.status != 206:
             start = 0
+        elif not start or not self._continues(headers, start):  # a piece that does not fit; ask for the whole
+            self._forget()
+            msg = "the server answered with another piece than was asked for"
+            raise _Interrupted(msg)
         length = headers.get("Content-Length", "")
         total = start + int(length) if length.isdecimal() else None
         self._check_size(total)
@@ -229,7 +229,7 @@ class Transfer:
             )
             raise IpiuError(msg)
 
-    def _refused(self, error: urllib.error.HTTPError) -> None:
+    def _refused(self, error: urllib.error.HTTPError) -> NoReturn:
         """What an answer other than success means."""
         if error.code == 416:  # the part is as long as the file, or longer; a new start settles it
             self._forget()

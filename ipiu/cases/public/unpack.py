@@ -135,7 +135,7 @@ def _unpack(archive: Path, folder: Path, *, bounds: _Bounds, progress: bool) -> 
     hidden.mkdir()
     try:
         try:
-            with _entries(archive, bounds) as (entries, total):
+            with _entries(archive, hidden, bounds) as (entries, total):
                 _write(
                     entries,
                     archive,
@@ -188,16 +188,17 @@ def _write(entries: Iterator[_Entry], archive: Path, hidden: Path, *, bounds: _B
 
 
 @contextmanager
-def _entries(archive: Path, bounds: _Bounds) -> Iterator[tuple[Iterator[_Entry], int | None]]:
+def _entries(archive: Path, hidden: Path, bounds: _Bounds) -> Iterator[tuple[Iterator[_Entry], int | None]]:
     """The files of an archive, each checked, and their size together where it is known beforehand."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened:
             total = sum(info.file_size for info in opened.infolist())
             bounds.check(total)
-            free = shutil.disk_usage(archive.parent).free
+            free = shutil.disk_usage(hidden).free
             if total > free:
                 msg = (
-                    f"{archive}: unpacks to {total / GIB:.2f} GiB but the disk has {free / GIB:.2f} GiB free; free some"
+                    f"{archive}: unpacks to {total / GIB:.2f} GiB but the disk of {hidden.parent} has "
+                    f"{free / GIB:.2f} GiB free; free some"
                 )
                 raise IpiuError(msg)
             yield _zip_entries(opened, archive), total

@@ -205,7 +205,7 @@ def _check_grid(images: dict[str, MetaTensor], labels: MetaTensor, path: Path, n
     for name, image in images.items():
         if image.shape[1:] != labels.shape[1:]:
             size, other = ("x".join(str(n) for n in x.shape[1:]) for x in (labels, image))
-            msg = f"{path}: is {size} voxels but the image {name!r} is {other}; they do not belong together"
+            msg = f"{path}: is {size} voxels but the image {name!r} is {other}; copy the two that belong together"
             raise IpiuError(msg)
         far = float(np.abs(np.asarray(image.affine) - np.asarray(labels.affine)).max())
         if far > 1e-2:

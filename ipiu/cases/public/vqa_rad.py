@@ -93,6 +93,8 @@ def vqa_rad(folder: str | Path | None = None, *, split: str | None = None) -> Co
 class _Picture:
     """Opens one picture; a class so that it can go to other processes."""
 
+    each = "pictures"
+
     def __init__(
         self, folder: Path, asked: dict[str, tuple[str, list[dict[str, Any]]]], split: str | None, source: Source
     ):

@@ -11,8 +11,8 @@ COARSE = 12.0  # mm; a torso of 36 x 36 x 40 voxels
 
 
 def digest(case):
-    """Every byte of a case."""
-    found = hashlib.sha256(repr((case.id, sorted(case.labels.items()), case.report, case.outcome)).encode())
+    """Every byte of a case but its id, by which alone all patients would differ."""
+    found = hashlib.sha256(repr((sorted(case.labels.items()), case.report, case.outcome)).encode())
     for name, image in case.images.items():
         found.update(name.encode() + image.numpy().tobytes() + np.asarray(image.affine).tobytes())
         found.update(repr({k: v for k, v in image.meta.items() if k in ("labels", "boxes", "channels")}).encode())
@@ -108,7 +108,8 @@ def test_every_figure_can_say_digital_patient(cohort):
     assert all(image.meta["source"].startswith("digital patient") for image in case.images.values())
 
 
-def test_the_table_has_labels_features_of_the_ecg_and_outcome_without_images(monkeypatch):
+def test_the_table_has_labels_features_of_the_ecg_and_outcome_without_signals(monkeypatch):
+    monkeypatch.setattr("ipiu.cases.digital.ecg.make_ecg", None)
     table = DigitalCohort(5, 0, parts=("ecg", "outcome")).table()
     assert {"age", "sex", "diabetes", "ecg_heart_rate", "ecg_qtc", "time", "event"} <= set(table.columns)
 
@@ -118,6 +119,8 @@ def test_the_table_has_labels_features_of_the_ecg_and_outcome_without_images(mon
     [
         ({"n": -1}, "whole numbers"),
         ({"n": 2, "seed": 1.5}, "whole numbers"),
+        ({"n": 2, "seed": float("nan")}, "whole numbers"),
+        ({"n": 2, "seed": 2**32 * 7}, r"below 2\*\*32"),  # its first patient would be the eighth of seed 0
         ({"n": 2, "parts": ("ctt",)}, "did you mean ct"),
         ({"n": 2, "spacing": 0.01}, "1 to 12 mm"),
         ({"n": 2, "spacing": (3, 3)}, "one number or three"),
@@ -126,3 +129,16 @@ def test_the_table_has_labels_features_of_the_ecg_and_outcome_without_images(mon
 def test_what_cannot_be_made_is_refused_in_one_sentence(options, says):
     with pytest.raises(IpiuError, match=says):
         DigitalCohort(**options)
+
+
+def test_a_patient_of_another_cohort_is_refused():
+    cohort = DigitalCohort(5, 0, parts=())
+    for name in ("digital-000005", "patient/1", ""):
+        with pytest.raises(KeyError, match="its first id is 'digital-000000'"):
+            cohort.patient(name)
+    with pytest.raises(KeyError, match="has no patient"):
+        cohort[:2].oracle.findings("digital-000003")
+
+
+def test_a_spacing_may_be_any_kind_of_number():
+    assert DigitalCohort(1, spacing=np.int64(3)).spacing == DigitalCohort(1, spacing=np.float32(3)).spacing == 3.0

@@ -77,6 +77,7 @@ def test_an_intervention_holds_for_everyone():
         ({"site": "bedsid"}, "did you mean bedside"),
         ({"contour_noise": -1}, "0 to 50 mm"),
         ({"marker": {"pneumothorax": 0.9, "diabetes": 0.9}}, "name one of"),
+        ({"prevalence": {"diabetes": 0.1}, "do": {"diabetes": 0.5}}, "both set diabetes"),
     ],
 )
 def test_what_cannot_be_turned_is_refused_in_one_sentence(knobs, says):

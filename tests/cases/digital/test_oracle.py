@@ -98,3 +98,14 @@ def test_what_is_not_known_is_said(ask, says):
 def test_bounds_that_need_two_classes_say_so():
     with pytest.raises(IpiuError, match="needs both"):
         DigitalCohort(2, 0, parts=(), do={"diabetes": 0.0}).oracle.auroc("diabetes")
+
+
+def test_labels_that_are_mostly_wrong_are_as_good_as_those_mostly_right():
+    few, most = (DigitalCohort(1500, seed=8, parts=(), label_noise=chance).oracle for chance in (0.2, 0.8))
+    assert few.auroc("emphysema") > 0.6
+    assert most.auroc("emphysema") > 0.6
+
+
+def test_a_place_may_be_a_number_of_numpy():
+    oracle = DigitalCohort(3, 0, parts=("report",)).oracle
+    assert oracle.findings(np.int64(2)) == oracle.findings(2) == oracle.findings("digital-000002")

@@ -12,7 +12,8 @@ class Manners:
     """How the server answers; ``cuts`` are the body bytes after which the next answers end.
 
     ``slip`` is how many bytes later than asked a partial answer begins, once;
-    ``trusting`` is a server that answers a Range whatever its condition says.
+    ``trusting`` is a server that answers a Range whatever its condition says;
+    ``uncalled`` is where a partial answer begins that nobody asked for, once.
     """
 
     ranges: bool = True
@@ -27,6 +28,7 @@ class Manners:
     delay: float = 0.0
     slip: int = 0
     trusting: bool = False
+    uncalled: int = 0
 
 
 class Loopback:
@@ -92,6 +94,9 @@ class Loopback:
                 self._head(handler, 416, {"Content-Length": "0"})
                 return
             start, manners.slip = start + manners.slip, 0
+            status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
+        elif manners.uncalled:
+            start, manners.uncalled = manners.uncalled, 0
             status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
         part = body[start:]
         headers |= {"ETag": manners.etag} if manners.etag else {}

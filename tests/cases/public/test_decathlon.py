@@ -135,7 +135,12 @@ def test_a_list_that_points_outside_its_folder_is_refused(tmp_path, image):
         decathlon(SPLEEN, tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"modality": {"0": "CT"}}', '{"modality": "CT", "labels": {}}'])
+NO_CHANNEL = '{"modality": {}, "labels": {}, "training": [{"image": "imagesTr/spleen_2.nii.gz"}]}'
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"modality": {"0": "CT"}}', '{"modality": "CT", "labels": {}}', NO_CHANNEL]
+)
 def test_a_damaged_list_is_one_sentence(tmp_path, text):
     root = spleen(tmp_path)
     (root / "dataset.json").write_text(text)
@@ -167,7 +172,7 @@ def test_labels_in_another_place_are_noted(tmp_path):
 
 def test_an_unknown_task_or_split_is_answered(tmp_path):
     spleen(tmp_path)
-    with pytest.raises(ValueError, match="did you mean Task09_Spleen"):
+    with pytest.raises(IpiuError, match="did you mean Task09_Spleen"):
         decathlon("Task9_Spleen")
     with pytest.raises(ValueError, match="has test, train"):
         decathlon(SPLEEN, tmp_path, split="val")

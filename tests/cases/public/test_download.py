@@ -72,7 +72,9 @@ def test_progress_counts_every_byte(file, tmp_path, capsys):
 @pytest.mark.parametrize("access", ["registration", "request", "credentialed", "not stated", "closed"])
 def test_data_under_an_agreement_are_never_asked_for(server, file, tmp_path, access):
     terms = Terms("Guarded set", "its own", access, "https://example.org/sign")
-    with pytest.raises(IpiuError, match=r"Guarded set is not fetched.*https://example.org/sign.*img/0001\.png"):
+    with pytest.raises(
+        IpiuError, match=r"Guarded set is not fetched.*accept its terms.*https://example.org/sign.*img/0001\.png"
+    ):
         get(file, tmp_path / "x", terms=terms, layout="img/0001.png")
     assert server.requests == []
     assert not (tmp_path / "x").exists()
@@ -141,6 +143,12 @@ def test_a_piece_that_does_not_fit_is_not_glued_on(server, file, tmp_path):
     server.manners.cuts, server.manners.slip = [2_000_000], 10
     assert get(unsized(file, checksum=None), tmp_path).read_bytes() == BODY
     assert [wanted for _, wanted in server.requests] == [None, "bytes=2000000-", None]
+
+
+def test_a_piece_that_nobody_asked_for_is_not_taken_for_the_whole(server, file, tmp_path):
+    server.manners.uncalled = 10
+    assert get(unsized(file, checksum=None), tmp_path).read_bytes() == BODY
+    assert [wanted for _, wanted in server.requests] == [None, None]
 
 
 def test_a_part_longer_than_the_file_is_thrown_away(server, file, tmp_path):
@@ -312,6 +320,12 @@ def test_a_name_stays_in_its_folder(name):
 def test_a_checksum_names_its_algorithm():
     with pytest.raises(ValueError, match=r"write it as 'md5:\.\.\.'"):
         RemoteFile("https://example.org/x", "x", checksum="d41d8cd98f00b204e9800998ecf8427e")
+
+
+@pytest.mark.parametrize("checksum", ["", "md5:"])
+def test_a_checksum_that_says_nothing_is_not_taken_for_none(checksum):
+    with pytest.raises(ValueError, match=r"write it as 'md5:\.\.\.'"):
+        RemoteFile("https://example.org/x", "x", checksum=checksum)
 
 
 def _in_a_process(file, folder):

@@ -110,6 +110,7 @@ def test_it_is_never_fetched(only_loopback):
             {"labels": {"guo_icu": LABELS["guo_icu"].replace("True", "maybe")}},
             r"the label 'maybe' is none that guo_icu",
         ),
+        ({"splits": SPLITS.replace("omop_person_id", '"omop"_person_id')}, r"its header in line 1 is not well-formed"),
         ({"labels": {"guo_icu": LABELS["guo_icu"].replace("115967100", "3")}}, r"patient 3 is in no split"),
         ({"labels": {"guo_icu": LABELS["guo_icu"].replace("T23:59:00", " soon")}}, r"row 1 has the time .* not ISO"),
         ({"events": EVENTS.replace("code,", "concept,")}, r"ehrshot.csv: has no column 'code'"),

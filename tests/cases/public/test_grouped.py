@@ -30,6 +30,19 @@ def test_parts_of_parts_know_their_patients_and_keep_the_order():
     assert cohort().split(0.5, seed=7)[0].ids == cohort().split(0.5, seed=7)[0].ids
 
 
+def test_it_says_what_its_cases_are():
+    class Opener:
+        each = "recordings"
+
+        def __call__(self, name):
+            return Case(name)
+
+    assert repr(cohort()).startswith("Cohort('studies', 60 cases; ")
+    recordings = GroupedCohort(IDS, Opener(), patients=PATIENTS)
+    assert "12 recordings" in repr(recordings[:12])
+    assert "12 recordings" in recordings[:12]._repr_html_()
+
+
 def test_one_patient_a_case_is_needed():
     with pytest.raises(ValueError, match="shorter"):
         GroupedCohort(["a", "b"], Case, patients=["p"])

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from ipiu.cases.public.idc import idc
+from ipiu.cases.public.idc import _whole, idc
 from ipiu.errors import IpiuError
 from tests.cases.dicom_factory import write_series
 
@@ -124,6 +124,17 @@ def test_a_series_that_lost_bytes_on_disk_is_fetched_again(client, tmp_path):
     slices[0].write_bytes(b"")
     idc("rider_pilot", tmp_path / "data", patients=["p2"], client=client)
     assert len(client.asked) == 2
+
+
+@pytest.mark.parametrize("uid", ["..", ".", "1..2", "1.2.", "1" * 65, "1.2/../..", "1.2\n"])
+def test_a_uid_that_is_none_never_names_a_folder(tmp_path, uid):
+    assert not _whole(tmp_path / uid, SimpleNamespace(SeriesInstanceUID=uid, instanceCount=0, series_size_MB=0.0))
+
+
+def test_an_index_without_sizes_is_named(client, tmp_path):
+    client.index = client.index.drop(columns="series_size_MB")
+    with pytest.raises(IpiuError, match="has no column series_size_MB; update idc-index"):
+        idc("rider_pilot", tmp_path / "data", client=client)
 
 
 def test_a_disk_without_room_is_found_beforehand(client, tmp_path, monkeypatch):

@@ -146,6 +146,15 @@ def test_the_events_are_sorted_once_and_again_only_when_a_table_changed(tmp_path
     assert 0.5 in record["value"].tolist()
 
 
+def test_versions_that_share_a_cache_do_not_read_each_other(tmp_path):
+    changed = {"hosp/labevents": TABLES["hosp/labevents"].replace("0.4", "0.7")}
+    first = mimic_iv_demo(write(tmp_path / "first"), cache=tmp_path / "cache")
+    other = mimic_iv_demo(write(tmp_path / "other", changed), cache=tmp_path / "cache")
+    before = first["10000032"].record
+    assert not other["10000032"].record.equals(before)
+    assert first["10000032"].record.equals(before)
+
+
 def test_a_cohort_can_go_to_another_process(tmp_path):
     cohort = mimic_iv_demo(write(tmp_path))
     cohort[0]

@@ -243,6 +243,9 @@ def test_names_and_folders_in_the_way_are_answered(tmp_path):
     (tmp_path / "Dataset101_Torso").mkdir()
     with pytest.raises(IpiuError, match="is there already"):
         write_nnunet(cohort(), tmp_path / "Dataset101_Torso")
+    (tmp_path / "file").touch()
+    with pytest.raises(IpiuError, match=r"cannot be written \(Not a directory\); nothing was kept"):
+        write_nnunet(cohort(), tmp_path / "file" / "Dataset101_Torso")
     with pytest.raises(IpiuError, match="no case has a label map"):
         write_nnunet([case(0, labels=False)], tmp_path / "Dataset102_Torso")
 

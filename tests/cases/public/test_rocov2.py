@@ -156,6 +156,16 @@ def test_it_is_fetched_with_the_records_checksums(server, monkeypatch, capsys):
     assert len(server.requests) == before
 
 
+@pytest.mark.parametrize("checksum", [None, ""])
+def test_a_record_without_a_checksum_is_refused(server, monkeypatch, checksum):
+    publish(server, monkeypatch)
+    record = json.loads(server.files["/records/10821435"])
+    record["files"][0]["checksum"] = checksum
+    server.files["/records/10821435"] = json.dumps(record).encode()
+    with pytest.raises(IpiuError, match=r"is not a record of Zenodo \(checksum"):
+        rocov2()
+
+
 def test_a_table_that_is_not_the_published_one_is_refused(server, monkeypatch):
     files = publish(server, monkeypatch)
     server.files["/files/train_captions.csv/content"] = files["train_captions.csv"].replace(b"Head", b"Foot")

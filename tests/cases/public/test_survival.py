@@ -4,6 +4,7 @@ import pytest
 
 import ipiu
 from ipiu.cases.public.survival import survival
+from ipiu.errors import IpiuError
 
 # people and events as scikit-survival's documentation states them
 PUBLISHED = {
@@ -47,5 +48,5 @@ def test_a_cohort_can_go_to_another_process():
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():
-    with pytest.raises(ValueError, match="there is no cohort 'whas'; did you mean whas500"):
+    with pytest.raises(IpiuError, match="there is no cohort 'whas'; did you mean whas500"):
         survival("whas")

@@ -142,3 +142,20 @@ def test_a_torn_matrix_is_refused_and_half_a_turned_one_is_not_used(tmp_path):
 def test_without_files_it_says_where_to_choose(only_loopback):
     with pytest.raises(IpiuError, match=r"data_mrna_seq_v2_rsem.txt .* https://www.cbioportal.org/datasets"):
         tcga()
+
+
+def test_studies_that_share_a_cache_do_not_read_each_other(tmp_path):
+    first, second = (
+        tcga(*write(tmp_path / name, matrix(VALUES + more)), cache=tmp_path / "cache")
+        for name, more in (("brca", 0), ("luad", 1000))
+    )
+    assert second[0].expression.iloc[0] == first[0].expression.iloc[0] + 1000
+
+
+def test_matrices_of_one_study_beside_each_other_are_kept_apart(tmp_path):
+    _, clinical = write(tmp_path)
+    paths = [tmp_path / f"TCGA-BRCA.star_{unit}.tsv" for unit in ("fpkm", "tpm")]
+    for path, more in zip(paths, (0, 1000), strict=True):
+        path.write_text(matrix(VALUES + more), encoding="utf-8")
+    first, second = (tcga(path, clinical) for path in paths)
+    assert second[0].expression.iloc[0] == first[0].expression.iloc[0] + 1000

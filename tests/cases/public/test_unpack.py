@@ -264,7 +264,7 @@ def test_an_archive_without_files_is_refused(tmp_path):
 def test_a_disk_without_room_is_found_beforehand(tmp_path, monkeypatch):
     archive = zipped(tmp_path / "a.zip")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10, 10, 10))
-    with pytest.raises(IpiuError, match="but the disk has"):
+    with pytest.raises(IpiuError, match=rf"but the disk of {tmp_path} has 0\.00 GiB free"):
         open_up(archive, tmp_path / "set")
 
 

@@ -61,6 +61,7 @@ def test_the_authors_split_is_by_question(tmp_path):
     assert train.ids == ("synpic54610", "synpic29265")
     assert test.ids == ("synpic54610",)
     assert [entry["qid"] for entry in test[0].labels["questions"]] == ["2"]
+    assert repr(test).startswith(f"Cohort({test.name!r}, 1 pictures; ")
     one, other = vqa_rad(folder).split(0.5)
     assert not set(one.ids) & set(other.ids)
 
@@ -86,7 +87,7 @@ def test_a_damaged_file_is_refused_in_one_sentence(tmp_path, entries, message):
 
 
 def test_without_a_folder_it_says_where_to_get_it(only_loopback):
-    with pytest.raises(IpiuError, match=r"download it yourself on https://osf.io/89kps/"):
+    with pytest.raises(IpiuError, match=r"; download it yourself on https://osf.io/89kps/"):
         vqa_rad()
 
 
