@@ -21,6 +21,7 @@ from ipiu.atomic import write_atomic
 from ipiu.cases.case import Case, Outcome, Source
 from ipiu.cases.cohort import Cohort
 from ipiu.cases.files import reason
+from ipiu.cases.grouped import GroupedCohort
 from ipiu.cases.images_on_disk import read_image, write_image
 from ipiu.cases.limits import check_claim
 from ipiu.cases.parallel import in_order
@@ -95,8 +96,14 @@ def open_cohort(folder: str | Path) -> Cohort:
         msg = f"{folder / TABLE}: its {len(table)} rows are not those of the cohort's ids; write the cohort again"
         raise IpiuError(msg)
     places = {name: folder / CASES / f"{n:06d}" for n, name in enumerate(about["ids"])}
-    source = Source(**about["source"])
-    return Cohort(about["ids"], partial(_read_place, places), name=about["name"], source=source, table=table)
+    options = {"name": about["name"], "source": Source(**about["source"]), "table": table}
+    patients = about["made"].get("patients") if isinstance(about.get("made"), dict) else None
+    if patients is None:
+        return Cohort(about["ids"], partial(_read_place, places), **options)
+    if not isinstance(patients, list) or len(patients) != len(places) or not all(isinstance(p, str) for p in patients):
+        msg = f"{folder / ABOUT}: its patients do not go with its {len(places)} cases; write the cohort again"
+        raise IpiuError(msg)
+    return GroupedCohort(about["ids"], partial(_read_place, places), patients=patients, **options)
 
 
 def is_cohort(folder: Path) -> bool:

@@ -16,6 +16,7 @@ import ipiu
 from ipiu import Case, Cohort, IpiuError, Signal
 from ipiu.cases.case import Outcome, Source
 from ipiu.cases.folder import CASE, write_cohort
+from ipiu.cases.grouped import GroupedCohort
 from ipiu.cases.parallel import in_order
 
 SOURCE = Source("own file", "made for a test")
@@ -226,6 +227,20 @@ def test_a_cohort_that_cannot_go_to_another_process_says_so(tmp_path):
 def test_a_worker_that_is_ended_is_said_in_one_sentence():
     with pytest.raises(IpiuError, match=r"one of 2 worker processes was ended.*use fewer workers"):
         list(in_order(os._exit, [1], workers=2))
+
+
+def test_cases_of_one_patient_stay_together_after_a_stay_on_disk(tmp_path):
+    ids = [f"patient/{i}" for i in range(6)]
+    studies = GroupedCohort(ids, make_case, patients=["a", "a", "b", "b", "c", "c"], source=SOURCE)
+    opened = Cohort.open(studies.to_disk(tmp_path / "studies", progress=False))
+    for part in opened.split(0.34, seed=1):
+        assert len(part) in (2, 4)
+        assert all(part.patients.count(patient) == 2 for patient in set(part.patients))
+    about = json.loads((tmp_path / "studies" / "cohort.json").read_text())
+    about["made"]["patients"] = ["a"]
+    (tmp_path / "studies" / "cohort.json").write_text(json.dumps(about))
+    with pytest.raises(IpiuError, match="do not go with its 6 cases"):
+        Cohort.open(tmp_path / "studies")
 
 
 def test_map_applies_a_function_in_order():

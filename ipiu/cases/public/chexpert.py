@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 
 from ipiu.cases.case import Case, Source
-from ipiu.cases.public.grouped import GroupedCohort
+from ipiu.cases.grouped import GroupedCohort
 from ipiu.cases.public.pictures import picture
 from ipiu.cases.public.tables import check_disjoint, keep_split, read_columns
 from ipiu.cases.public.terms import Terms

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from ipiu.cases.case import Case, Source
+from ipiu.cases.grouped import GroupedCohort
 from ipiu.cases.public.chexpert import FINDINGS
 from ipiu.cases.public.events import Event, EventStore, event_store
-from ipiu.cases.public.grouped import GroupedCohort
 from ipiu.cases.public.tables import cached, check_unique, find_table, keep_split, read_columns, stream_rows
 from ipiu.cases.public.terms import Terms
 from ipiu.cases.table import number

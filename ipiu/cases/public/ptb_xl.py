@@ -11,8 +11,8 @@ import pandas as pd
 
 from ipiu.cases.archive import inside
 from ipiu.cases.case import Case, Source
+from ipiu.cases.grouped import GroupedCohort
 from ipiu.cases.public.download import data_folder
-from ipiu.cases.public.grouped import GroupedCohort
 from ipiu.cases.public.physionet import Project
 from ipiu.cases.public.tables import check_disjoint, check_unique, find_table, keep_split, read_columns
 from ipiu.cases.public.terms import Terms

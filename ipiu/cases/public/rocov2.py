@@ -11,8 +11,8 @@ import pandas as pd
 
 from ipiu.cases.case import Case, Source
 from ipiu.cases.files import reason
+from ipiu.cases.grouped import GroupedCohort
 from ipiu.cases.public.download import RemoteFile, data_folder, fetch
-from ipiu.cases.public.grouped import GroupedCohort
 from ipiu.cases.public.pictures import picture
 from ipiu.cases.public.tables import check_unique, find_table, keep_split, read_columns
 from ipiu.cases.public.terms import Terms

@@ -21,7 +21,7 @@ class GroupedCohort(Cohort):
     Examples
     --------
     >>> from ipiu.cases.case import Case
-    >>> from ipiu.cases.public.grouped import GroupedCohort
+    >>> from ipiu.cases.grouped import GroupedCohort
     >>> cohort = GroupedCohort(["ecg-1", "ecg-2", "ecg-3"], Case, patients=["a", "a", "b"])
     >>> sorted(part.patients for part in cohort.split(0.5, seed=0))
     [('a', 'a'), ('b',)]
@@ -49,6 +49,10 @@ class GroupedCohort(Cohort):
         people = Cohort(list(dict.fromkeys(self.patients)), Case, name=self.name).split(*fractions, seed=seed)
         chosen = [set(part.ids) for part in people]
         return tuple(self.subset([i for i in self.ids if self._of[i] in part]) for part in chosen)
+
+    def recipe(self) -> dict:
+        """Whose the cases are, so that a cohort on disk can be split by patient."""
+        return {"patients": list(self.patients)}
 
     def _counted(self, each: str = "cases") -> str:
         return super()._counted(each)

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from ipiu.cases.case import Case
-from ipiu.cases.public.grouped import GroupedCohort
+from ipiu.cases.grouped import GroupedCohort
 
 PATIENTS = [f"p{n // 3}" for n in range(60)]
 IDS = [f"study-{n}" for n in range(60)]
