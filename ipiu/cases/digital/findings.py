@@ -7,28 +7,19 @@ from typing import NamedTuple
 from ipiu.cases.digital.grammar import Draws
 from ipiu.cases.digital.state import Lesion, State
 
+_CHEST = (
+    "consolidation",
+    "lung nodule",
+    "emphysema",
+    "pulmonary oedema",
+    "pleural effusion",
+    "pneumothorax",
+    "cardiomegaly",
+)
 # study -> what it can show, in the order of a report
 STUDIES = {
-    "ct": (
-        "consolidation",
-        "lung nodule",
-        "emphysema",
-        "pulmonary oedema",
-        "pleural effusion",
-        "pneumothorax",
-        "cardiomegaly",
-        "liver lesion",
-        "kidney stone",
-    ),
-    "radiograph": (
-        "consolidation",
-        "lung nodule",
-        "emphysema",
-        "pulmonary oedema",
-        "pleural effusion",
-        "pneumothorax",
-        "cardiomegaly",
-    ),
+    "ct": (*_CHEST, "liver lesion", "kidney stone"),
+    "radiograph": _CHEST,
     "brain mr": ("brain tumour", "oedema", "white matter lesions", "atrophy"),
 }
 # a nodule below this diameter (mm) is rarely seen on a radiograph unless it is calcified

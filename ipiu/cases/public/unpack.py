@@ -36,7 +36,7 @@ BROKEN = (
     zlib.error,
     lzma.LZMAError,
     EOFError,
-    NotImplementedError,
+    NotImplementedError,  # what zipfile raises for a way of packing it does not know
 )
 
 

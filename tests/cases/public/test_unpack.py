@@ -112,7 +112,7 @@ def test_what_macos_adds_is_left_out(tmp_path):
     assert set(contents(folder)) == {"meta.csv", "img/0001.bin"}
 
 
-NAMES = ["../evil.txt", "a/../../evil.txt", "/tmp/evil.txt", "a\\..\\evil.txt", "C:/evil.txt", "a//b", "a/\x07b"]
+NAMES = ["../evil.txt", "a/../../evil.txt", "/evil.txt", "a\\..\\evil.txt", "C:/evil.txt", "a//b", "a/\x07b"]
 
 
 @pytest.mark.parametrize("name", NAMES)
