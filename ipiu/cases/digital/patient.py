@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from ipiu.cases.case import Case, Source
 from ipiu.cases.digital.knobs import PARTS, Knobs
 from ipiu.cases.digital.state import DISEASES, State, draw_state
 from ipiu.cases.digital.streams import VERSION, stream
+
+if TYPE_CHECKING:
+    from monai.data import MetaTensor
 
 SOURCE = Source("digital patient", f"IPIU digital patients, version {VERSION}", licence="CC0-1.0")
 
@@ -58,6 +62,18 @@ class Patient:
         """Whether the radiograph carries the lead marker."""
         chances = [chance if self.state.has(disease) else 1 - chance for disease, chance in self.knobs.marker.items()]
         return bool(chances) and float(self.stream("marker").random()) < chances[0]
+
+    def brain(
+        self, *, contrast: str = "clinical", spacing: float | tuple[float, float, float] = 2.0
+    ) -> dict[str, MetaTensor]:
+        """The brain MR and its label map: as the part ``brain`` has it, or in a random contrast or another spacing.
+
+        The anatomy is the same whatever the contrast and the spacing (see
+        :func:`~ipiu.cases.digital.brain.make_brain`).
+        """
+        return _make("brain:make_brain")(
+            self.state, self.stream("brain"), spacing=spacing, site=self.knobs.site, contrast=contrast
+        )
 
     def labels(self) -> dict[str, float | str | bool]:
         """What a data set would say of the patient: demographics, and disease labels that may be wrong."""
@@ -120,7 +136,7 @@ def _radiograph(patient: Patient, case: Case) -> None:
 
 
 def _brain(patient: Patient, case: Case) -> None:
-    case.images.update(_make("brain:make_brain")(patient.state, patient.stream("brain"), site=patient.knobs.site))
+    case.images.update(patient.brain())
 
 
 def _fundus(patient: Patient, case: Case) -> None:
