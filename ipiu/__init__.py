@@ -17,12 +17,25 @@ _HOMES = {
     "IpiuError": "ipiu.errors",
     "Signal": "ipiu.cases.case",
     "atlas": "ipiu.atlas",
+    "load": "ipiu.models.load",
     "open": "ipiu.cases.open",
     "samples": "ipiu.cases.samples",
     "view": "ipiu.view",
 }
 
-__all__ = ["Case", "Cohort", "DigitalCohort", "IpiuError", "Signal", "__version__", "atlas", "open", "samples", "view"]
+__all__ = [
+    "Case",
+    "Cohort",
+    "DigitalCohort",
+    "IpiuError",
+    "Signal",
+    "__version__",
+    "atlas",
+    "load",
+    "open",
+    "samples",
+    "view",
+]
 
 
 def __getattr__(name: str):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ipiu.errors import IpiuError, require
+from ipiu.models.hub import what_failed
 
 if TYPE_CHECKING:
     from ipiu.atlas.record import Model
@@ -59,13 +60,13 @@ def load(model: Model, source: str | Path | None = None, **options: Any) -> Any:
     try:
         network, told = kind.from_pretrained(where, use_safetensors=True, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        msg = f"{model.id}: {_what_failed(error, where)}"
+        msg = f"{model.id}: {what_failed(error, where)}"
         raise IpiuError(msg) from error
-    _look_for_missing(network, set(told["missing_keys"]), where)
+    look_for_missing(network, set(told["missing_keys"]), where)
     return network.eval()
 
 
-def _look_for_missing(network: Any, missing: set[str], where: str) -> None:
+def look_for_missing(network: Any, missing: set[str], where: str) -> None:
     """Refuse weights of another model, and say which few parts the weights do not hold and are random therefore."""
     needed = {name for name, _ in network.named_parameters()}
     absent, form = sorted(missing & needed), type(network).__name__
@@ -91,33 +92,3 @@ def _why_not(model: Model) -> str:
     return (
         f"its weights are given out only {'on request' if model.weights_access == 'request' else 'under an agreement'}"
     )
-
-
-def _what_failed(error: Exception, where: str) -> str:
-    """What went wrong on the way to the weights, and what to do."""
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        LocalEntryNotFoundError,
-        OfflineModeIsEnabled,
-        RepositoryNotFoundError,
-    )
-
-    causes = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in causes:
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    if any(isinstance(cause, GatedRepoError) for cause in causes):
-        return f"{where} is gated; accept its terms on https://huggingface.co/{where}, then run `hf auth login`"
-    if any(isinstance(cause, RepositoryNotFoundError) for cause in causes):
-        return f"there is no {where} on the hub, or it asks for a login; check the id, or run `hf auth login`"
-    folder = Path(where).is_dir()
-    if folder and not (Path(where) / "config.json").is_file():
-        return f"{where} holds no config.json; give the folder that has it beside model.safetensors"
-    if not folder and (where.count("/") > 1 or where.startswith((".", "/", "~"))):
-        return f"there is no folder {where}; check the path"
-    if "safetensors" in str(error) and not isinstance(error, RuntimeError):
-        return f"{where} has no safetensors file that can be read ({error}); a pickle could run code and is not loaded"
-    if any(isinstance(cause, LocalEntryNotFoundError | OfflineModeIsEnabled | ConnectionError) for cause in causes):
-        return f"{where} could not be reached; give a folder with its files, or try again with a network"
-    return f"{where} cannot be loaded ({error}); the files or options may be those of another class"

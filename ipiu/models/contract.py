@@ -29,14 +29,35 @@ class Contract:
         the two intensities that become 0 and 1, in ``unit``; None takes the image's own 0.5th and 99.5th percentile
     spacing
         of the voxels that the network sees, in mm (i, j, k) of RAS+; None leaves the image's own
+    axcodes
+        orientation of the voxels that the network sees, as MONAI writes it
+    roi
+        voxels of the window that a volume is run through in; None leaves the choice to the adapter
     thickest
         the widest voxel that is resampled, in mm; what is wider is refused
     size
-        pixels that a picture is resized to (rows, columns), after padding to a square
+        pixels that a picture is resized to (rows, columns), or voxels that a generator makes (i, j, k)
     channels
         of the network's input; a grey picture is repeated, a coloured one averaged
     mean, std
         subtracted and divided by after the window, one number a channel
+    scaling
+        ``window`` as above; ``minmax`` takes the image's own least and greatest value; ``nonzero`` leaves zeros and
+        turns each channel's other values into standard scores
+    clip
+        whether what lies outside the window becomes its ends
+    span
+        what the least and greatest scaled value become, such as (-1, 1); None leaves the scaled values
+    eight_bit
+        pictures of uint8 are read as fractions of 255, as the processors of transformers do; others by ``window``
+    fit
+        how a picture becomes ``size``: ``pad`` around its middle, ``corner`` (its longer side resized, then padded
+        below and to the right, after ``mean``), ``squash``, or ``crop`` (its shorter side resized to ``shorter``, then
+        the middle)
+    shorter
+        pixels of the shorter side before ``crop``; None is that of ``size``
+    resample
+        ``bilinear`` or ``bicubic``
     labels
         value in the label map -> name
 
@@ -52,11 +73,20 @@ class Contract:
     unit: str = "any"
     window: tuple[float, float] | None = None
     spacing: tuple[float, float, float] | None = None
+    axcodes: str = "RAS"
+    roi: tuple[int, int, int] | None = None
     thickest: float = 10.0
-    size: tuple[int, int] | None = None
+    size: tuple[int, ...] | None = None
     channels: int = 1
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    scaling: str = "window"
+    clip: bool = True
+    span: tuple[float, float] | None = None
+    eight_bit: bool = False
+    fit: str = "pad"
+    shorter: int | None = None
+    resample: str = "bilinear"
     labels: dict[int, str] = field(default_factory=dict)
 
     @classmethod
@@ -110,32 +140,108 @@ class Contract:
             raise IpiuError(msg)
 
     def intensities(self, image: torch.Tensor) -> torch.Tensor:
-        """Intensities as the network reads them, from 0 to 1: float32, of the image's own shape."""
-        values = torch.as_tensor(image).as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
+        """Intensities as the network reads them, from 0 to 1 unless ``scaling`` or ``span`` say else.
+
+        Returns
+        -------
+        torch.Tensor
+            float32, of the image's own shape
+        """
+        values = image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
+        eight = self.eight_bit and values.dtype == torch.uint8
         values = values.float()
-        low, high = self.window or _percentiles(values)
-        return ((values - low) / max(high - low, 1e-6)).clamp(0, 1)
+        if self.scaling == "nonzero":
+            values = _scores(values)
+        else:
+            low, high = (0.0, 255.0) if eight else self._ends(values)
+            values = (values - low) / max(high - low, 1e-6)
+            values = values.clamp(0, 1) if self.clip else values
+        if self.span:
+            low, high = values.min(), values.max()
+            values = (values - low) / (high - low).clamp(min=1e-6) * (self.span[1] - self.span[0]) + self.span[0]
+        return values
+
+    def _ends(self, values: torch.Tensor) -> tuple[float, float]:
+        """The two intensities that become 0 and 1."""
+        if self.scaling == "minmax":
+            return float(values.min()), float(values.max())
+        return self.window or _percentiles(values)
 
     def picture(self, image: torch.Tensor) -> torch.Tensor:
-        """A picture as the network reads it, (channels, rows, columns): checked, scaled, padded to a square, resized."""
+        """A picture as the network reads it, (channels, rows, columns): checked, scaled, resized and normalised."""
         self.check(image)
         values = self.intensities(image)
         if values.shape[0] != self.channels:
             values = values.mean(0, keepdim=True).expand(self.channels, -1, -1)
-        if self.size:
-            values = fit(values, self.size)
-        if self.mean:
-            values = (values - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
-        return values
+        if self.fit == "corner":  # what is padded afterwards is zero for the network, as SAM was trained
+            return self._sized(self._normalised(values))
+        return self._normalised(self._sized(values))
+
+    def _normalised(self, values: torch.Tensor) -> torch.Tensor:
+        """Values less the mean, in standard deviations."""
+        if not self.mean:
+            return values
+        return (values - torch.tensor(self.mean)[:, None, None]) / torch.tensor(self.std)[:, None, None]
+
+    def _sized(self, picture: torch.Tensor) -> torch.Tensor:
+        """A picture brought to ``size``."""
+        if not self.size:
+            return picture
+        if self.fit == "pad":
+            return fit(picture, self.size, resample=self.resample)
+        scale, offset = self.frame(picture.shape[-2:])
+        shape = tuple(int(side * by + 0.5) for side, by in zip(picture.shape[-2:], scale, strict=True))
+        resized = _resize(picture, shape, self.resample)
+        if self.fit == "corner":
+            return torch.nn.functional.pad(resized, (0, self.size[1] - shape[1], 0, self.size[0] - shape[0]))
+        top, left = (int(-side) for side in offset)
+        return resized[..., top : top + self.size[0], left : left + self.size[1]]
+
+    def frame(self, shape: tuple[int, int]) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Where a picture of ``shape`` lies in the network's input.
+
+        Returns
+        -------
+        tuple
+            scale and offset (row, column): a place p of the picture, measured from the outer edge of its first pixel,
+            lies at ``p * scale + offset``
+        """
+        if not self.size:
+            return (1.0, 1.0), (0.0, 0.0)
+        rows, columns = shape
+        if self.fit == "squash":
+            return (self.size[0] / rows, self.size[1] / columns), (0.0, 0.0)
+        if self.fit == "crop":
+            scale = (self.shorter or min(self.size)) / min(rows, columns)
+            wide = [int(side * scale + 0.5) for side in shape]
+            top, left = ((side - kept) // 2 for side, kept in zip(wide, self.size, strict=True))
+            return (scale, scale), (-float(top), -float(left))
+        edge = max(rows, columns)
+        scale = (self.size[0] / edge, self.size[1] / edge)
+        if self.fit == "corner":
+            return scale, (0.0, 0.0)
+        return scale, ((edge - rows) // 2 * scale[0], (edge - columns) // 2 * scale[1])
 
 
-def fit(picture: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def fit(picture: torch.Tensor, size: tuple[int, int], *, resample: str = "bilinear") -> torch.Tensor:
     """A picture (channel, row, column) padded with zeros to a square around its middle, and resized."""
     rows, columns = picture.shape[-2:]
     edge = max(rows, columns)
     left, top = (edge - columns) // 2, (edge - rows) // 2
     wide = torch.nn.functional.pad(picture, (left, edge - columns - left, top, edge - rows - top))
-    return torch.nn.functional.interpolate(wide[None], size=size, mode="bilinear", antialias=True)[0]
+    return _resize(wide, size, resample)
+
+
+def _resize(picture: torch.Tensor, size: tuple[int, int], resample: str) -> torch.Tensor:
+    """A picture resized without aliasing."""
+    return torch.nn.functional.interpolate(picture[None], size=size, mode=resample, antialias=True)[0]
+
+
+def _scores(values: torch.Tensor) -> torch.Tensor:
+    """Standard scores of each channel's values that are not zero."""
+    from monai.transforms import NormalizeIntensity
+
+    return NormalizeIntensity(nonzero=True, channel_wise=True)(values)
 
 
 def _percentiles(values: torch.Tensor) -> tuple[float, float]:

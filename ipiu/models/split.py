@@ -2,3 +2,5 @@
 
 TRAIN_SEED = 1000
 TUNE_SEED = 1001
+# people whose volumes make the reference of a chart: not trained on, and not patients of a chapter
+REFERENCE_SEED = 1002

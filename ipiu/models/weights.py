@@ -1,18 +1,18 @@
-"""Networks built from the files of a checkpoint: stock classes only, safetensors unless a pickle is asked for."""
+"""Tensors of a checkpoint: safetensors, or a pickle where that was asked for; and checkpoints of our own."""
 
 from __future__ import annotations
 
 import json
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ipiu.errors import IpiuError, require
+from ipiu.errors import IpiuError
+from ipiu.models.hub import shards
+from ipiu.models.stock import build, filled, pretrained
 
-# a file may name any callable as its network; only these are built
-STOCK = ("monai.networks.", "monai.apps.generation.")
+PICKLES = (".pt", ".pth", ".bin", ".torch", ".ckpt")
 
 
 def read_network(folder: Path, *, pickle: bool = False) -> torch.nn.Module:
@@ -33,48 +33,124 @@ def read_network(folder: Path, *, pickle: bool = False) -> torch.nn.Module:
     """
     folder = Path(folder)
     if (folder / "network.json").is_file():
-        network = build(json.loads((folder / "network.json").read_text()))
-        network.load_state_dict({name: v.float() for name, v in read_weights(folder, pickle=pickle).items()})
-        return network
+        return filled(build(read_json(folder / "network.json")), read_weights(folder, pickle=pickle), str(folder))
     if not (folder / "config.json").is_file():
         msg = f"{folder} holds neither config.json nor network.json; give the folder with model.safetensors"
         raise IpiuError(msg)
-    transformers = require("transformers", extra="models")
-    name = json.loads((folder / "config.json").read_text())["architectures"][0]
-    kind = getattr(transformers, name, None)
-    if kind is None:
-        msg = f"{folder / 'config.json'} names {name}, which this transformers lacks; update it"
+    config = read_json(folder / "config.json")
+    return pretrained(config, read_weights(folder, pickle=pickle), where=str(folder))
+
+
+def read_weights(
+    folder: Path, files: list[str] | None = None, *, pickle: bool = False, ask: str = ""
+) -> dict[str, Any]:
+    """What a folder's safetensors file holds, whole or in shards, or else its pickle, where that was asked for.
+
+    Parameters
+    ----------
+    folder
+        of the checkpoint
+    files
+        names of the weights, those in safetensors first; None takes ``model.safetensors`` or any pickle that lies there
+    ask
+        the call that asks for a pickle, as the error says it
+
+    Raises
+    ------
+    IpiuError
+        Where there are no weights, a file is torn, or only a pickle exists and ``pickle`` is False.
+    """
+    for name in [f for f in files or () if f.endswith(".safetensors")] + ["model.safetensors"]:
+        if (folder / name).is_file():
+            return _safe(folder / name)
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        return {name: v for shard in shards(index) for name, v in _safe(folder / shard).items()}
+    found = _pickles(folder, files)
+    if not found:
+        msg = f"{folder} holds no {' or '.join(files) if files else 'model.safetensors'}"
         raise IpiuError(msg)
-    return kind.from_pretrained(folder, use_safetensors=not pickle, dtype=torch.float32)
-
-
-def build(config: dict[str, Any]) -> torch.nn.Module:
-    """A network of MONAI from its dotted name ``_target_`` and its arguments."""
-    told = dict(config)
-    target = str(told.pop("_target_", ""))
-    if not target.startswith(STOCK):
-        msg = f"network.json names {target!r}; only classes of {' and '.join(STOCK)} are built"
+    if not pickle:
+        ask = ask or f"ipiu.load({str(folder)!r}, pickle=True)"
+        msg = f"{found[0].name} is a pickle, which could run code; if you trust it: {ask}"
         raise IpiuError(msg)
-    module, _, name = target.rpartition(".")
-    return getattr(import_module(module), name)(**told)
+    return {name: v for path in found for name, v in read_pickle(path).items()}
 
 
-def read_weights(folder: Path, *, pickle: bool = False) -> dict[str, torch.Tensor]:
-    """The tensors of a folder's ``model.safetensors`` or, where asked for, of its pickle."""
+def _pickles(folder: Path, files: list[str] | None) -> list[Path]:
+    """The pickle of a folder, or its shards."""
+    if files is not None:
+        return [folder / name for name in files if (folder / name).is_file()][:1]
+    index = folder / "pytorch_model.bin.index.json"
+    if index.is_file():
+        return [folder / name for name in shards(index)]
+    return sorted(path for path in folder.iterdir() if path.suffix in PICKLES)[:1]
+
+
+def _safe(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of one safetensors file."""
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    path = folder / "model.safetensors"
-    if path.is_file():
+    try:
         return load_file(path)
-    found = sorted(p for p in folder.iterdir() if p.suffix in (".pt", ".pth", ".bin"))
-    if found and pickle:
-        return torch.load(found[0], map_location="cpu", weights_only=True)
-    if found:
-        remedy = f"if you trust it: ipiu.load({str(folder)!r}, pickle=True)"
-        msg = f"{found[0].name} is a pickle, which could run code; {remedy}"
+    except (SafetensorError, OSError, ValueError) as error:
+        msg = f"{path} is no safetensors file that can be read ({error}); fetch it again"
+        raise IpiuError(msg) from error
+
+
+def read_pickle(path: Path) -> dict[str, Any]:
+    """What a pickle of tensors holds; nothing in it is run.
+
+    Raises
+    ------
+    IpiuError
+        Where the pickle holds other things than tensors, numbers and names.
+    """
+    import argparse
+    import pickle
+
+    try:
+        # many training scripts keep their arguments beside the weights, as a bag of names that does nothing
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            held = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        msg = f"{path.name} is not a pickle of tensors alone and was not run ({reason})"
+        raise IpiuError(msg) from error
+    if not isinstance(held, dict):
+        msg = f"{path.name} holds a {type(held).__name__}, not weights by name"
         raise IpiuError(msg)
-    msg = f"{folder} holds no model.safetensors"
-    raise IpiuError(msg)
+    return held
+
+
+def chosen(
+    state: dict[str, Any], *, inside: str = "", only: list = (), drop: list = (), strip: list = ()
+) -> dict[str, Any]:
+    """The weights meant by a mapping: those of an entry, with or without some prefixes, shortened by others."""
+    if inside and inside in state:  # some publish the same weights bare
+        state = state[inside]
+    found = {}
+    for name, value in state.items():
+        if (only and not name.startswith(tuple(only))) or name.startswith(tuple(drop)):
+            continue
+        start = next((prefix for prefix in strip if name.startswith(prefix)), "")
+        if isinstance(value, torch.Tensor):
+            found[name.removeprefix(start)] = value
+    return found
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a checkpoint."""
+    try:
+        told = json.loads(path.read_text())
+    except (ValueError, OSError) as error:
+        msg = f"{path} cannot be read as JSON ({error})"
+        raise IpiuError(msg) from error
+    if not isinstance(told, dict):
+        msg = f"{path} holds a {type(told).__name__}, not names with values"
+        raise IpiuError(msg)
+    return told
 
 
 def save_network(network: torch.nn.Module, folder: Path, config: dict[str, Any] | None = None) -> None:
