@@ -1,5 +1,5 @@
 """Looking at images: ``ipiu.view(image)`` itself, and ``view.slices``, ``view.ecg``, ``view.survival``,
-``view.chart`` and ``view.table``.
+``view.chart``, ``view.table`` and ``view.click``.
 
 The module can be called, so that the verb reads as one: ``ipiu.view(image, mask)``. The drawing code is imported on
 first use.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ipiu.view.volume import Viewer
 
-__all__ = ["chart", "ecg", "figure", "slices", "survival", "table"]
+__all__ = ["chart", "click", "ecg", "figure", "slices", "survival", "table"]
 
 
 class _Lazy:
@@ -42,6 +42,7 @@ class _View(ModuleType):
     figure = _Lazy()
     chart = _Lazy()
     table = _Lazy()
+    click = _Lazy()
 
     def __call__(
         self,
